@@ -1,0 +1,163 @@
+//! Actions that are authorized, and the kinds of resource that they are done to. The names are those
+//! of the policies' schema; a test holds the two against each other.
+
+use std::fmt;
+
+use base::{AccountId, Classification, RepositoryId};
+
+/// The kinds of resource, by the name of their type in the schema.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ResourceKind {
+    /// A repository of records and objects.
+    Repository,
+    /// A record.
+    Record,
+    /// A stored object.
+    Object,
+    /// A legal hold.
+    Hold,
+    /// A certificate of deletion.
+    Certificate,
+    /// Tenet itself.
+    Platform,
+}
+
+impl ResourceKind {
+    /// Its type in the schema.
+    pub const fn type_name(self) -> &'static str {
+        match self {
+            Self::Repository => "Repository",
+            Self::Record => "Record",
+            Self::Object => "Object",
+            Self::Hold => "Hold",
+            Self::Certificate => "Certificate",
+            Self::Platform => "Platform",
+        }
+    }
+    /// The word for it in an event.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Repository => "repository",
+            Self::Record => "record",
+            Self::Object => "object",
+            Self::Hold => "hold",
+            Self::Certificate => "certificate",
+            Self::Platform => "platform",
+        }
+    }
+}
+
+/// One line an action: variant, name in the schema, kind of resource.
+macro_rules! actions {
+    ($($variant:ident $name:literal $resource:ident;)*) => {
+        /// An action that is authorized.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Action {
+            $(#[doc = concat!("`", $name, "`.")] $variant,)*
+        }
+
+        impl Action {
+            /// Every action.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+            /// Its name in the policies.
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)* }
+            }
+            /// What it is done to.
+            pub const fn resource(self) -> ResourceKind {
+                match self { $(Self::$variant => ResourceKind::$resource,)* }
+            }
+        }
+    };
+}
+
+actions! {
+    RepositoryCreate "repository.create" Repository;
+    RepositoryRead "repository.read" Repository;
+    RepositoryList "repository.list" Repository;
+    RepositoryUpdate "repository.update" Repository;
+    RecordCreate "record.create" Record;
+    RecordRead "record.read" Record;
+    RecordUpdate "record.update" Record;
+    RecordPatch "record.patch" Record;
+    RecordDelete "record.delete" Record;
+    RecordRestore "record.restore" Record;
+    RecordErase "record.erase" Record;
+    RecordList "record.list" Record;
+    RecordSearch "record.search" Record;
+    RecordVersions "record.versions" Record;
+    RecordExplain "record.explain" Record;
+    RecordBatch "record.batch" Record;
+    ObjectCreate "object.create" Object;
+    ObjectRead "object.read" Object;
+    ObjectDelete "object.delete" Object;
+    ObjectRestore "object.restore" Object;
+    ObjectErase "object.erase" Object;
+    ObjectList "object.list" Object;
+    ObjectExplain "object.explain" Object;
+    HoldSet "hold.set" Hold;
+    HoldLift "hold.lift" Hold;
+    HoldList "hold.list" Hold;
+    CertificateRead "certificate.read" Certificate;
+    AccountCreate "account.create" Platform;
+    AccountList "account.list" Platform;
+    AccountSuspend "account.suspend" Platform;
+    AccountResume "account.resume" Platform;
+    ClientCreate "client.create" Platform;
+    ClientList "client.list" Platform;
+    ClientRevoke "client.revoke" Platform;
+    OperatorInvite "operator.invite" Platform;
+    OperatorList "operator.list" Platform;
+    OperatorRevoke "operator.revoke" Platform;
+    KeyStatus "key.status" Platform;
+    KeyRotate "key.rotate" Platform;
+    KeyRetire "key.retire" Platform;
+    LogRead "log.read" Platform;
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// What an action is to be done to. Its kind follows from the action.
+#[derive(Clone, Debug, Default)]
+pub struct Resource {
+    pub(crate) id: Option<String>,
+    pub(crate) account: Option<AccountId>,
+    pub(crate) repository: Option<RepositoryId>,
+    pub(crate) classification: Option<Classification>,
+}
+
+impl Resource {
+    /// A resource of the caller's own account, of which no more is known. As long as no classification
+    /// is given, it counts as the highest.
+    pub fn new() -> Self {
+        Self::default()
+    }
+    /// Says which: a typed id, for the event.
+    #[must_use]
+    pub fn id(mut self, id: impl fmt::Display) -> Self {
+        self.id = Some(id.to_string());
+        self
+    }
+    /// Says whose it is, where that is known from the stored row.
+    #[must_use]
+    pub fn in_account(mut self, account: AccountId) -> Self {
+        self.account = Some(account);
+        self
+    }
+    /// Says in which repository it is, for the event.
+    #[must_use]
+    pub fn in_repository(mut self, repository: RepositoryId) -> Self {
+        self.repository = Some(repository);
+        self
+    }
+    /// Says how it is classified: the repository's level bounds that of all that is in it.
+    #[must_use]
+    pub fn classified(mut self, classification: &Classification) -> Self {
+        self.classification = Some(classification.clone());
+        self
+    }
+}

@@ -1,0 +1,131 @@
+//! From a bearer token to a principal. The signature may have been verified before; whether the token,
+//! its client and its account are still good is asked of the store each time, in one statement, so that
+//! a revocation on any server acts on all at once. No answer means no entry.
+
+use std::sync::Arc;
+
+use base::{AccountId, Actor, ClientId, OperatorId, Timestamp};
+use store::platform;
+
+use crate::{
+    Access, AccessError, Role, ScopeSet,
+    claims::{Claims, Subject},
+    origin::Call,
+    principal::{Principal, PrincipalKind},
+    refuse::Failure,
+};
+
+impl Access {
+    /// Who makes this call, by the bearer token (RFC 6750) that came with it. A refusal is recorded
+    /// before it is returned, and says nothing about why.
+    pub async fn authenticate(&self, bearer: &str, call: &Call) -> Result<Principal, AccessError> {
+        let now = self.0.context.now();
+        let claims = match self.0.verifier.verify(bearer, now) {
+            Ok(claims) => claims,
+            Err(fault) => {
+                let failure =
+                    Failure { subject: Actor::Anonymous, account: None, reason: fault.reason(), call, now };
+                return Err(self.fail(failure, AccessError::Unauthenticated).await);
+            }
+        };
+        let (subject, account) = match claims.subject {
+            Subject::Client { client, account } => (Actor::Client(client), Some(account)),
+            Subject::Operator(operator) => (Actor::Operator(operator), None),
+        };
+        let established = match claims.subject {
+            Subject::Client { client, account } => self.client(&claims, client, account, call, now).await?,
+            Subject::Operator(operator) => self.operator(&claims, operator, call, now).await?,
+        };
+        match established {
+            Ok(kind) => Ok(Principal { kind, token: claims.token, expires: claims.expires }),
+            Err(reason) => {
+                let failure = Failure { subject, account, reason, call, now };
+                Err(self.fail(failure, AccessError::Unauthenticated).await)
+            }
+        }
+    }
+
+    async fn client(
+        &self,
+        claims: &Arc<Claims>,
+        client: ClientId,
+        account: AccountId,
+        call: &Call,
+        now: Timestamp,
+    ) -> Result<Result<PrincipalKind, &'static str>, AccessError> {
+        let statement = platform!(
+            "SELECT c.scopes, c.clearance, c.revoked_at, a.suspended_at, \
+             (SELECT COUNT(*) FROM token_revocation t WHERE t.token = $3) \
+             FROM client c JOIN account a ON a.id = c.account WHERE c.id = $1 AND c.account = $2"
+        );
+        let mut read = self.0.store.system_read(&self.0.reader).await?;
+        let found =
+            read.row(statement, &[(&client).into(), (&account).into(), (&claims.token).into()]).await?;
+        drop(read);
+        let Some(row) = found else { return Ok(Err("client-unknown")) };
+        if row.opt_time(2)?.is_some() {
+            return Ok(Err("client-revoked"));
+        }
+        if row.opt_time(3)?.is_some() {
+            return Ok(Err("account-suspended"));
+        }
+        if row.int(4)? != 0 {
+            return Ok(Err("token-revoked"));
+        }
+        // A stored list that does not parse grants nothing.
+        let granted = ScopeSet::parse(row.text(0)?).unwrap_or_default();
+        let clearance = self.clearance(row.opt_text(1)?);
+        let origin = self.origin(Actor::Client(client), Some(account), call).await?;
+        let scope = self.0.mint.scope(account, origin, now);
+        Ok(Ok(PrincipalKind::Client {
+            scope,
+            scopes: claims.scopes.intersection(granted),
+            client,
+            clearance,
+        }))
+    }
+
+    async fn operator(
+        &self,
+        claims: &Arc<Claims>,
+        operator: OperatorId,
+        call: &Call,
+        now: Timestamp,
+    ) -> Result<Result<PrincipalKind, &'static str>, AccessError> {
+        let statement = platform!(
+            "SELECT o.role, o.revoked_at, (SELECT COUNT(*) FROM token_revocation t WHERE t.token = $2) \
+             FROM operator o WHERE o.id = $1"
+        );
+        let mut read = self.0.store.system_read(&self.0.reader).await?;
+        let found = read.row(statement, &[(&operator).into(), (&claims.token).into()]).await?;
+        drop(read);
+        let Some(row) = found else { return Ok(Err("operator-unknown")) };
+        if row.opt_time(1)?.is_some() {
+            return Ok(Err("operator-revoked"));
+        }
+        if row.int(2)? != 0 {
+            return Ok(Err("token-revoked"));
+        }
+        let Some(role) = Role::from_word(row.text(0)?) else { return Ok(Err("operator-role")) };
+        let origin = self.origin(Actor::Operator(operator), None, call).await?;
+        let scope = self.0.mint.system(origin, now, "an operator works on the platform");
+        Ok(Ok(PrincipalKind::Operator { scope, operator, role }))
+    }
+
+    /// The rank of a stored clearance: the highest of the scheme if none is stored; below the lowest,
+    /// so nothing, if the scheme no longer has that level.
+    pub(crate) fn clearance(&self, stored: Option<&str>) -> i64 {
+        match stored {
+            None => self.highest(),
+            Some(name) => {
+                let level = self.0.config.scheme.parse(name);
+                level.map_or(-1, |level| i64::try_from(level.rank()).unwrap_or(-1))
+            }
+        }
+    }
+
+    /// The rank of the highest level of the scheme.
+    pub(crate) fn highest(&self) -> i64 {
+        i64::try_from(self.0.config.scheme.levels().len()).unwrap_or(i64::MAX) - 1
+    }
+}

@@ -1,0 +1,120 @@
+//! Registering a client of an account.
+
+use base::{AccountId, Classification, ClientId, Secret};
+use ledger::{Act, Activity, ObjectRef};
+use store::{Committed, platform};
+
+use crate::{
+    Access, AccessError, Action, Client, Principal, PublicKey, Resource, ScopeSet,
+    account::check_name,
+    client::object,
+    credential::{SecretKind, generate},
+    operator::{hold, refuse_revoked},
+};
+
+/// What a client is to be.
+#[derive(Clone, Debug)]
+pub struct NewClient {
+    /// A name for people.
+    pub name: String,
+    /// The scopes that it may ask for; at least one.
+    pub scopes: ScopeSet,
+    /// The highest classification that it may touch; the highest of the scheme if none.
+    pub clearance: Option<Classification>,
+    /// How it proves itself.
+    pub credential: NewCredential,
+}
+
+/// How a client is to prove itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NewCredential {
+    /// By a secret, made here and shown once.
+    Secret,
+    /// By signing with the private half of this key.
+    PublicKey(PublicKey),
+}
+
+/// A client, and its secret if it has one: this is the only time that it is seen.
+#[derive(Debug)]
+pub struct CreatedClient {
+    /// The client.
+    pub client: Client,
+    /// Its secret.
+    pub secret: Option<Secret<String>>,
+}
+
+impl Access {
+    /// Registers a client of `account`. An operator's act. The account may be suspended: the client
+    /// authenticates once it is resumed.
+    pub async fn client_create(
+        &self,
+        by: &Principal,
+        account: AccountId,
+        new: NewClient,
+    ) -> Result<Committed<CreatedClient>, AccessError> {
+        check_name(&new.name)?;
+        if new.scopes.is_empty() {
+            return Err(AccessError::Invalid { field: "scope", reason: "a client needs at least one scope" });
+        }
+        let resource = Resource::new().id(account).in_account(account);
+        let (scope, decision) = self.operate(by, Action::ClientCreate, &resource).await?;
+        let id = ClientId::new(&self.0.context)?;
+        let (secret, hash, key) = match new.credential {
+            NewCredential::Secret => {
+                let (secret, hash) = generate(SecretKind::Client, &self.0.context)?;
+                (Some(secret), Some(hash), None)
+            }
+            NewCredential::PublicKey(key) => (None, None, Some(key)),
+        };
+        let creator = principal_bytes(by);
+        let mut tx = self.0.store.system(scope).await?;
+        if !hold(&mut tx, &creator).await? {
+            return Err(refuse_revoked(tx, Activity::ClientCreate, object(id, account)).await);
+        }
+        if tx.row(platform!("SELECT id FROM account WHERE id = $1"), &[(&account).into()]).await?.is_none() {
+            let unknown = ObjectRef::new("account", account);
+            tx.refuse(Act::refused(Activity::ClientCreate, unknown, "account-unknown", None)).await?;
+            return Err(AccessError::NotFound("account"));
+        }
+        let scopes = new.scopes.to_string();
+        let values = [
+            (&id).into(),
+            (&account).into(),
+            (&new.name).into(),
+            (&scopes).into(),
+            new.clearance.as_ref().map(Classification::name).into(),
+            hash.as_ref().map(|hash| hash.as_bytes()).into(),
+            key.as_ref().map(PublicKey::as_bytes).into(),
+            scope.now().into(),
+            (&creator).into(),
+        ];
+        let statement = platform!(
+            "INSERT INTO client (id, account, name, scopes, clearance, secret_hash, public_key, created_at, \
+             created_by, revoked_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, NULL)"
+        );
+        tx.execute(statement, &values).await?;
+        let client = Client {
+            id,
+            account,
+            clearance: new.clearance.map(|level| level.name().to_owned()),
+            name: new.name,
+            scopes: new.scopes,
+            signs: key.is_some(),
+            created: scope.now(),
+            revoked: None,
+        };
+        let act = Act::new(Activity::ClientCreate, object(id, account))
+            .decided_by(decision.policies())
+            .detail("scope", scopes)
+            .detail("credential", if client.signs { "private_key_jwt" } else { "client_secret" });
+        Ok(tx.commit(CreatedClient { client, secret }, act).await?)
+    }
+}
+
+/// The id of an operator as stored beside what it made.
+pub(crate) fn principal_bytes(by: &Principal) -> [u8; 16] {
+    match by.actor() {
+        base::Actor::Operator(operator) => *operator.as_bytes(),
+        _ => [0; 16],
+    }
+}

@@ -1,0 +1,97 @@
+//! Invitations to become an operator: a link that works once, for half an hour. Only a hash of its
+//! secret is stored.
+
+use base::{Duration, Secret, Timestamp};
+use ledger::{Act, Activity, Interface, ObjectRef};
+use store::{Committed, SystemScope, Value, platform};
+
+use crate::{
+    Access, AccessError, Action, Principal, Resource, Role,
+    client_create::principal_bytes,
+    credential::{SecretKind, generate},
+    jws::encode,
+    operator::{hold, refuse_revoked},
+};
+
+/// How long a link works.
+pub const LINK_LIFE: Duration = Duration::from_seconds(30 * 60);
+
+/// An invitation: this is the only time that its secret is seen.
+#[derive(Debug)]
+pub struct EnrolmentLink {
+    /// What [`Access::enrol`] asks for.
+    pub secret: Secret<String>,
+    /// The role of whoever uses it.
+    pub role: Role,
+    /// Until when.
+    pub expires: Timestamp,
+}
+
+impl Access {
+    /// Invites somebody to become an operator. An administrator's act.
+    pub async fn link_create(
+        &self,
+        by: &Principal,
+        role: Role,
+    ) -> Result<Committed<EnrolmentLink>, AccessError> {
+        let (scope, decision) = self.operate(by, Action::OperatorInvite, &Resource::new()).await?;
+        let creator = principal_bytes(by);
+        let mut tx = self.0.store.system(scope).await?;
+        if !hold(&mut tx, &creator).await? {
+            let object = ObjectRef::new("enrolment-link", "-");
+            return Err(refuse_revoked(tx, Activity::OperatorLinkCreate, object).await);
+        }
+        let (link, act) = self.add_link(&mut tx, scope, role, Some(creator)).await?;
+        Ok(tx.commit(link, act.decided_by(decision.policies())).await?)
+    }
+
+    /// The link for the first administrator: one as long as there is no administrator, at each start
+    /// a new one that replaces the last; none afterwards. It can't be used once there is one, either.
+    pub async fn enrolment_link(&self) -> Result<Option<Committed<EnrolmentLink>>, AccessError> {
+        let scope = &self.server_scope(Interface::Startup, "access", "the first administrator is invited")?;
+        let mut tx = self.0.store.system(scope).await?;
+        if has_administrator(&mut tx).await? {
+            return Ok(None);
+        }
+        let statement = platform!("DELETE FROM enrolment_link WHERE created_by IS NULL AND used_at IS NULL");
+        tx.execute(statement, &[]).await?;
+        let (link, act) = self.add_link(&mut tx, scope, Role::Administrator, None).await?;
+        Ok(Some(tx.commit(link, act.detail("first", true)).await?))
+    }
+
+    async fn add_link(
+        &self,
+        tx: &mut store::SystemTx,
+        scope: &SystemScope,
+        role: Role,
+        creator: Option<[u8; 16]>,
+    ) -> Result<(EnrolmentLink, Act), AccessError> {
+        let (secret, hash) = generate(SecretKind::EnrolmentLink, &self.0.context)?;
+        let expires = scope.now() + LINK_LIFE;
+        let statement = platform!(
+            "INSERT INTO enrolment_link (secret_hash, role, created_at, created_by, expires_at, used_at, used_by) \
+             VALUES ($1, $2, $3, $4, $5, NULL, NULL)"
+        );
+        let creator = creator.as_ref().map_or(Value::Null, Value::from);
+        let values =
+            [hash.as_bytes().into(), role.as_str().into(), scope.now().into(), creator, expires.into()];
+        tx.execute(statement, &values).await?;
+        let act = Act::new(Activity::OperatorLinkCreate, object(hash.as_bytes()))
+            .detail("role", role.as_str())
+            .detail("expires", expires);
+        Ok((EnrolmentLink { secret, role, expires }, act))
+    }
+}
+
+/// A link as the object of an event: part of its secret's hash, enough to tell which one was used.
+pub(crate) fn object(secret_hash: &[u8; 32]) -> ObjectRef {
+    let [a, b, c, d, e, f, ..] = *secret_hash;
+    ObjectRef::new("enrolment-link", encode([a, b, c, d, e, f]))
+}
+
+pub(crate) async fn has_administrator(tx: &mut store::SystemTx) -> Result<bool, AccessError> {
+    let statement =
+        platform!("SELECT COUNT(*) FROM operator WHERE role = 'administrator' AND revoked_at IS NULL");
+    let row = tx.row(statement, &[]).await?.ok_or(AccessError::Internal("a count has no row"))?;
+    Ok(row.int(0)? > 0)
+}

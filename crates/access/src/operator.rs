@@ -1,0 +1,63 @@
+//! An operator: a person who runs Tenet. Has a role and a public key, and never an account.
+
+use base::{OperatorId, Timestamp};
+use ledger::{Act, Activity, ObjectRef};
+use store::{StoreError, SystemTx, platform};
+
+use crate::AccessError;
+
+/// What an operator may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// Runs the platform: accounts, clients, operators, keys.
+    Administrator,
+    /// Looks at the platform, and changes nothing.
+    Auditor,
+}
+
+impl Role {
+    /// The word that is stored, shown and named in policies.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Administrator => "administrator",
+            Self::Auditor => "auditor",
+        }
+    }
+    /// The role of that word.
+    pub fn from_word(word: &str) -> Option<Self> {
+        [Self::Administrator, Self::Auditor].into_iter().find(|role| role.as_str() == word)
+    }
+}
+
+/// An operator, as shown to other operators.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Operator {
+    /// Its id.
+    pub id: OperatorId,
+    /// The name that it enrolled with.
+    pub name: String,
+    /// What it may do.
+    pub role: Role,
+    /// When it enrolled.
+    pub enrolled: Timestamp,
+    /// When it was revoked, if it was.
+    pub revoked: Option<Timestamp>,
+}
+
+/// Whether an operator is not revoked, and that it stays so until the transaction ends: a revocation
+/// waits at its row, and then finds what the transaction made. Comes before other locks, in the order
+/// in which a revocation takes them.
+pub(crate) async fn hold(tx: &mut SystemTx, operator: &[u8]) -> Result<bool, StoreError> {
+    let lock = platform!("UPDATE operator SET role = role WHERE id = $1 AND revoked_at IS NULL");
+    Ok(tx.execute(lock, &[operator.into()]).await? == 1)
+}
+
+/// Ends the act of an operator who was revoked after they were authenticated: as their next request
+/// would end.
+pub(crate) async fn refuse_revoked(tx: SystemTx, activity: Activity, object: ObjectRef) -> AccessError {
+    let act = Act::refused(activity, object, "operator-revoked", Some("CD-8"));
+    match tx.refuse(act).await {
+        Ok(_) => AccessError::Unauthenticated,
+        Err(error) => error.into(),
+    }
+}

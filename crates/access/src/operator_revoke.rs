@@ -1,0 +1,49 @@
+//! Revoking an operator: at once, with the links that it made and nobody used. The last administrator
+//! stays, or nobody could ever invite another.
+
+use base::OperatorId;
+use ledger::{Act, Activity, ObjectRef};
+use store::{Committed, platform};
+
+use crate::{Access, AccessError, Action, Operator, Principal, Resource, Role, operator_list::from_row};
+
+impl Access {
+    /// Revokes an operator for good. An administrator's act, also on oneself; refused for the last
+    /// administrator. Revoking a revoked operator changes nothing and is recorded all the same.
+    pub async fn operator_revoke(
+        &self,
+        by: &Principal,
+        operator: OperatorId,
+    ) -> Result<Committed<Operator>, AccessError> {
+        let (scope, decision) =
+            self.operate(by, Action::OperatorRevoke, &Resource::new().id(operator)).await?;
+        let object = || ObjectRef::new("operator", operator);
+        let mut tx = self.0.store.system(scope).await?;
+        // Two administrators who revoke each other wait for each other here; the second then counts
+        // what the first has left.
+        let lock = platform!("UPDATE operator SET role = role WHERE role = 'administrator'");
+        tx.execute(lock, &[]).await?;
+        let statement = platform!(
+            "UPDATE operator SET revoked_at = COALESCE(revoked_at, $2) WHERE id = $1 \
+             RETURNING id, name, role, enrolled_at, revoked_at"
+        );
+        let Some(row) = tx.row(statement, &[(&operator).into(), scope.now().into()]).await? else {
+            tx.refuse(Act::refused(Activity::OperatorRevoke, object(), "operator-unknown", None)).await?;
+            return Err(AccessError::NotFound("operator"));
+        };
+        let revoked = from_row(&row)?;
+        let left =
+            platform!("SELECT COUNT(*) FROM operator WHERE role = 'administrator' AND revoked_at IS NULL");
+        let left = tx.row(left, &[]).await?.ok_or(AccessError::Internal("a count has no row"))?.int(0)?;
+        if left == 0 && revoked.role == Role::Administrator {
+            tx.refuse(Act::refused(Activity::OperatorRevoke, object(), "last-administrator", None)).await?;
+            return Err(AccessError::LastAdministrator);
+        }
+        let links = platform!("DELETE FROM enrolment_link WHERE created_by = $1 AND used_at IS NULL");
+        let links = tx.execute(links, &[(&operator).into()]).await?;
+        let act = Act::new(Activity::OperatorRevoke, object())
+            .decided_by(decision.policies())
+            .detail("links-withdrawn", links);
+        Ok(tx.commit(revoked, act).await?)
+    }
+}

@@ -1,0 +1,75 @@
+//! Who a request is made by, once that is established.
+
+use base::{Actor, ClientId, OperatorId, Timestamp, TokenId};
+use store::{Scope, SystemScope};
+
+use crate::{operator::Role, scopes::ScopeSet};
+
+/// Who a request is made by. Only authentication makes one.
+#[derive(Clone, Debug)]
+pub struct Principal {
+    pub(crate) kind: PrincipalKind,
+    pub(crate) token: TokenId,
+    pub(crate) expires: Timestamp,
+}
+
+/// A client with the scope of its account, or an operator with none.
+#[derive(Clone, Debug)]
+pub enum PrincipalKind {
+    /// A customer's application.
+    Client {
+        /// The right to act within the account that was signed into the token.
+        scope: Scope,
+        /// What the token may be used for.
+        scopes: ScopeSet,
+        /// Which client.
+        client: ClientId,
+        /// The rank of the highest classification that it may touch; negative for none.
+        clearance: i64,
+    },
+    /// A person who operates Tenet. There is no `Scope` here, and no way to get one.
+    Operator {
+        /// The right to act on the platform's tables.
+        scope: SystemScope,
+        /// Which operator.
+        operator: OperatorId,
+        /// What it may do.
+        role: Role,
+    },
+}
+
+impl Principal {
+    /// A client or an operator.
+    pub const fn kind(&self) -> &PrincipalKind {
+        &self.kind
+    }
+    /// The scope of a client's account; none for an operator.
+    pub const fn scope(&self) -> Option<&Scope> {
+        match &self.kind {
+            PrincipalKind::Client { scope, .. } => Some(scope),
+            PrincipalKind::Operator { .. } => None,
+        }
+    }
+    /// An operator's scope; none for a client.
+    pub const fn system(&self) -> Option<&SystemScope> {
+        match &self.kind {
+            PrincipalKind::Client { .. } => None,
+            PrincipalKind::Operator { scope, .. } => Some(scope),
+        }
+    }
+    /// Who acts.
+    pub const fn actor(&self) -> Actor {
+        match &self.kind {
+            PrincipalKind::Client { client, .. } => Actor::Client(*client),
+            PrincipalKind::Operator { operator, .. } => Actor::Operator(*operator),
+        }
+    }
+    /// The token's id.
+    pub const fn token(&self) -> TokenId {
+        self.token
+    }
+    /// When the token ends.
+    pub const fn expires(&self) -> Timestamp {
+        self.expires
+    }
+}

@@ -1,0 +1,47 @@
+//! Failed sign-ins are limited, and the limit is recorded once and not a thousand times.
+
+use access::AccessError;
+use base::{Duration, Fault, Kind};
+use testkit::on_both_engines;
+
+use crate::support::{House, by_secret, call_from};
+
+on_both_engines! {
+    async fn the_eleventh_wrong_secret_is_not_looked_at(h: Harness) {
+        let house = House::open(h).await;
+        let (_, client) = house.customer("Acme").await;
+        let id = client.client.id;
+        let from = house.events().len();
+        for _ in 0..10 {
+            let error = house.access.token(by_secret(id, "wrong"), &call_from(&house.h, 7)).await.unwrap_err();
+            assert!(matches!(error, AccessError::InvalidClient));
+        }
+        let right = client.secret.as_ref().unwrap().expose();
+        for _ in 0..5 {
+            let error = house.access.token(by_secret(id, right), &call_from(&house.h, 7)).await.unwrap_err();
+            assert_eq!((error.code(), error.kind()), ("too-many-failures", Kind::Limit));
+            assert_eq!(error.retry_after(), Some(Duration::from_seconds(6)));
+        }
+        let acts = house.acts_since(from);
+        assert_eq!(acts.iter().filter(|act| *act == "auth.fail refused secret-wrong").count(), 10);
+        assert_eq!(acts.iter().filter(|act| *act == "limit.exceed refused too-many-failures").count(), 1);
+        assert_eq!(acts.len(), 11);
+        assert!(house.access.token(by_secret(id, right), &call_from(&house.h, 8)).await.is_ok(), "from elsewhere");
+        house.h.clock.advance(Duration::from_seconds(6));
+        assert!(house.access.token(by_secret(id, right), &call_from(&house.h, 7)).await.is_ok());
+    }
+
+    async fn garbage_tokens_fill_neither_the_log_nor_a_neighbours_way(h: Harness) {
+        let house = House::open(h).await;
+        let (_, client) = house.customer("Acme").await;
+        let token = house.client_token(&client).await.unwrap();
+        let from = house.events().len();
+        for n in 0..200 {
+            let error = house.access.authenticate(&format!("garbage {n}"), &house.call()).await.unwrap_err();
+            let expected = if n < 60 { Kind::Unauthenticated } else { Kind::Limit };
+            assert_eq!(error.kind(), expected, "{n}");
+        }
+        assert_eq!(house.acts_since(from).len(), 61);
+        assert!(house.authenticate(&token).await.is_ok(), "a valid token from the same address passes");
+    }
+}

@@ -1,0 +1,16 @@
+//! Access on both engines: who gets in, who doesn't, and what is recorded of it.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests"
+)]
+
+mod accounts;
+mod limits;
+mod operators;
+mod planted;
+mod support;
+mod tokens;

@@ -1,0 +1,72 @@
+-- The spine: events, the log they become, and jobs. Platform tables, all of them.
+
+-- Every event, in the order it was committed. Rows are never changed and never deleted.
+CREATE TABLE event (
+    seq {serial},
+    id {blob} NOT NULL UNIQUE,
+    account_id {blob},
+    at {int} NOT NULL,
+    activity TEXT NOT NULL,
+    leaf {blob} NOT NULL,
+    sealed {blob}
+){strict};
+
+-- Events that are not in the log yet.
+CREATE TABLE outbox (
+    seq {int} PRIMARY KEY
+){strict};
+
+-- The log's order: entry number to event. Rows are never changed and never deleted.
+CREATE TABLE log_entry (
+    idx {int} PRIMARY KEY,
+    seq {int} NOT NULL UNIQUE
+){strict};
+
+-- Hash tiles (C2SP tlog-tiles): `width` hashes of 32 bytes.
+CREATE TABLE log_tile (
+    level {int} NOT NULL,
+    idx {int} NOT NULL,
+    width {int} NOT NULL,
+    data {blob} NOT NULL,
+    PRIMARY KEY (level, idx)
+){strict};
+
+-- One row: the newest signed checkpoint, and which server sequences until when.
+CREATE TABLE log_head (
+    id {int} PRIMARY KEY,
+    size {int} NOT NULL,
+    checkpoint TEXT NOT NULL,
+    holder {blob},
+    held_until {int} NOT NULL
+){strict};
+INSERT INTO log_head (id, size, checkpoint, holder, held_until) VALUES (0, 0, '', NULL, 0);
+
+CREATE TABLE job (
+    id {blob} PRIMARY KEY,
+    kind TEXT NOT NULL,
+    account_id {blob},
+    payload TEXT NOT NULL,
+    run_at {int} NOT NULL,
+    dedupe TEXT UNIQUE,
+    attempts {int} NOT NULL,
+    max_attempts {int} NOT NULL,
+    lease_holder {blob},
+    lease_until {int} NOT NULL,
+    failure TEXT
+){strict};
+CREATE INDEX job_due ON job (run_at, id);
+
+-- One row per server that runs or ran: what a start finds of the stop before it.
+CREATE TABLE server (
+    id {blob} PRIMARY KEY,
+    started_at {int} NOT NULL,
+    seen_at {int} NOT NULL,
+    stopped_at {int}
+){strict};
+
+-- @sqlite
+CREATE TRIGGER event_no_update BEFORE UPDATE ON event BEGIN SELECT RAISE(ABORT, 'events are not changed'); END;
+CREATE TRIGGER event_no_delete BEFORE DELETE ON event BEGIN SELECT RAISE(ABORT, 'events are not deleted'); END;
+CREATE TRIGGER log_entry_no_update BEFORE UPDATE ON log_entry BEGIN SELECT RAISE(ABORT, 'the log is not changed'); END;
+CREATE TRIGGER log_entry_no_delete BEFORE DELETE ON log_entry BEGIN SELECT RAISE(ABORT, 'the log is not shortened'); END;
+-- @end

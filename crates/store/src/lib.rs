@@ -1,0 +1,195 @@
+//! The store: SQLite and PostgreSQL behind one set of statements. It owns transactions and what they
+//! promise: a statement is bound to its account, a change is durable together with its event, and the
+//! events become a Merkle log. It does not know what a record is.
+//!
+//! There are two realms, each a [`Store`] of its own: data and events, and apart from them the keys.
+
+mod crash;
+mod engine;
+mod error;
+mod guard;
+mod job;
+mod log;
+mod migrate;
+mod outbox;
+mod scope;
+mod sequencer;
+mod server;
+mod statement;
+mod tx;
+mod value;
+
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use base::{Context, Secret, ServerId};
+use tokio::sync::Notify;
+
+pub use crash::crash_point;
+pub use error::StoreError;
+pub use guard::PLATFORM_TABLES;
+pub use job::{JobError, JobFuture, JobHandler, JobRunner, Lease, NewJob, Next};
+pub use scope::{Mint, Scope, SystemScope};
+pub use sequencer::{Sequenced, Sequencer};
+pub use server::{LastStop, ServerRow};
+pub use statement::{Platform, Scoped, check};
+pub use tx::{Committed, ReadTx, Recorded, Refused, SystemReadTx, SystemTx, Tx};
+pub use value::{Row, Value};
+
+/// Which of the two realms.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Realm {
+    /// Customers' data, the platform's tables, events and the log.
+    Data,
+    /// Wrapped keys, apart from what they open: a file of its own, or a schema of its own, so that
+    /// yesterday's data restored beside today's keys stays erased where it was erased.
+    Keys,
+}
+
+impl Realm {
+    pub(crate) const fn schema(self) -> &'static str {
+        match self {
+            Self::Data => "tenet",
+            Self::Keys => "tenet_keys",
+        }
+    }
+}
+
+/// Where a realm is stored.
+#[derive(Clone, Debug)]
+pub enum Engine {
+    /// A file of this machine. The caller makes sure that no other process has it open.
+    Sqlite {
+        /// The database's file.
+        path: PathBuf,
+    },
+    /// A PostgreSQL server, shared by any number of Tenet servers.
+    Postgres {
+        /// The application's role: `postgres://tenet_app:..@host/database`.
+        url: Secret<String>,
+        /// The schema's owner, used to migrate at start-up and then let go.
+        owner_url: Option<Secret<String>>,
+        /// The certificate authority of a database on another machine, PEM.
+        root_ca: Option<PathBuf>,
+    },
+}
+
+/// How to open a realm.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Where it is stored.
+    pub engine: Engine,
+    /// Which realm it is.
+    pub realm: Realm,
+    /// Time and randomness.
+    pub context: Context,
+    /// This server, for leases and events.
+    pub server: ServerId,
+    /// Most bytes of an embedded database; writes beyond are refused, reads go on.
+    pub max_bytes: Option<u64>,
+}
+
+/// A realm, open. Cheap to clone.
+#[derive(Clone)]
+pub struct Store(Arc<Inner>);
+
+struct Inner {
+    database: engine::Database,
+    realm: Realm,
+    context: Context,
+    server: ServerId,
+    added: Notify,
+    full: AtomicBool,
+}
+
+impl Store {
+    /// Opens a realm: migrates it, checks that the database keeps customers apart, and hands out the
+    /// one mint of scopes.
+    pub async fn open(options: Options) -> Result<(Self, Mint), StoreError> {
+        let Options { engine, realm, context, server, max_bytes } = options;
+        let database = match engine {
+            Engine::Sqlite { path } => {
+                let database = engine::sqlite::Sqlite::open(&path, max_bytes)?;
+                migrate::sqlite(realm, &database).await?;
+                engine::Database::Sqlite(database)
+            }
+            Engine::Postgres { url, owner_url, root_ca } => {
+                let application = engine::postgres::Postgres::open(&url, root_ca.as_deref(), realm).await?;
+                if let Some(owner_url) = owner_url {
+                    let owner =
+                        engine::postgres::Postgres::open(&owner_url, root_ca.as_deref(), realm).await?;
+                    migrate::postgres(realm, &owner, application.user()).await?;
+                }
+                let database = engine::Database::Postgres(application);
+                migrate::check_current(realm, &database).await?;
+                guard::check(realm, &database).await?;
+                database
+            }
+        };
+        let inner =
+            Inner { database, realm, context, server, added: Notify::new(), full: AtomicBool::new(false) };
+        Ok((Self(Arc::new(inner)), Mint::new()))
+    }
+
+    /// Time and randomness.
+    pub fn context(&self) -> &Context {
+        &self.0.context
+    }
+    /// This server.
+    pub fn server(&self) -> ServerId {
+        self.0.server
+    }
+    /// Which realm this is.
+    pub fn realm(&self) -> Realm {
+        self.0.realm
+    }
+    /// Whether the last write was refused for want of space.
+    pub fn is_full(&self) -> bool {
+        self.0.full.load(Ordering::Relaxed)
+    }
+    /// Makes the embedded database's file whole by itself: what a clean stop does last, so that a copy
+    /// of the file is a backup; and what the destruction of a key does, so that no file holds it any
+    /// more. On PostgreSQL, which has its own ways, nothing.
+    pub async fn fold(&self) -> Result<(), StoreError> {
+        match &self.0.database {
+            engine::Database::Sqlite(database) => database.fold().await,
+            engine::Database::Postgres(_) => Ok(()),
+        }
+    }
+    /// Whether the database answers.
+    pub async fn ready(&self) -> Result<(), StoreError> {
+        self.0.database.read(None).await?.rows("SELECT 1", &[]).await.map(|_| ())
+    }
+
+    pub(crate) fn database(&self) -> &engine::Database {
+        &self.0.database
+    }
+    /// Remembers whether space ran out, so that the first write that succeeds again can say so.
+    pub(crate) fn note<T>(&self, outcome: Result<T, StoreError>) -> Result<T, StoreError> {
+        if matches!(outcome, Err(StoreError::Full)) {
+            self.0.full.store(true, Ordering::Relaxed);
+        }
+        outcome
+    }
+    pub(crate) fn take_full(&self) -> bool {
+        self.0.full.swap(false, Ordering::Relaxed)
+    }
+    pub(crate) fn wake_sequencer(&self) {
+        self.0.added.notify_one();
+    }
+    /// Returns once an event was added on this server.
+    pub(crate) async fn events_added(&self) {
+        self.0.added.notified().await;
+    }
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Store({:?})", self.0.realm)
+    }
+}

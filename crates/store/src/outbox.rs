@@ -1,0 +1,37 @@
+//! Writing the event: part of the same transaction as the change it records.
+
+use base::{Context, EventId};
+use ledger::{Act, Event, Origin};
+
+use crate::{StoreError, engine::Write};
+
+const ADD: &str = "INSERT INTO event (id, account_id, at, activity, leaf, sealed) VALUES ($1, $2, $3, $4, $5, $6) RETURNING seq";
+const ADD_PENDING: &str = "INSERT INTO outbox (seq) VALUES ($1)";
+
+/// Adds one event. A crash before the transaction commits takes the change with it.
+pub(crate) async fn append(
+    write: &mut Write,
+    context: &Context,
+    origin: &Origin,
+    act: Act,
+) -> Result<EventId, StoreError> {
+    let id = EventId::new(context)?;
+    let at = context.now();
+    let activity = act.activity().name();
+    let event = Event::new(id, at, origin.clone(), act);
+    let leaf = event.encode();
+    let sealed = origin.sealed.as_ref().map(|sealed| sealed.bytes.as_slice());
+    let values = [
+        (&id).into(),
+        origin.account.as_ref().into(),
+        at.into(),
+        activity.into(),
+        (&leaf).into(),
+        sealed.into(),
+    ];
+    let rows = write.rows(ADD, &values).await?;
+    let seq =
+        rows.into_iter().next().map(crate::Row).ok_or(StoreError::Shape("the event's number"))?.int(0)?;
+    write.execute(ADD_PENDING, &[seq.into()]).await?;
+    Ok(id)
+}

@@ -1,0 +1,252 @@
+//! The sequencer: moves committed events from the outbox into the Merkle log and signs a checkpoint.
+//!
+//! One step is one transaction: entries get their numbers, the outbox loses them, the tiles and the
+//! checkpoint follow. A crash before it commits leaves everything in the outbox; after it, everything
+//! in the log. There is no state in between, so nothing is lost and nothing doubled.
+//!
+//! With several servers on one PostgreSQL, the row in `log_head` elects one: it holds the row for a few
+//! seconds at a time, and its lock during each step. Clocks that differ can only delay a take-over;
+//! two sequencers can't both commit a step, because each must update that row.
+
+use std::sync::Arc;
+
+use base::{Actor, Duration, RequestId};
+use ledger::{Frontier, Interface, LogSigner, Origin, TILE_WIDTH, leaf_hash};
+use tokio::sync::{Mutex, watch};
+
+use crate::{Mint, Platform, Store, StoreError, SystemScope, SystemTx, crash_point, platform};
+
+/// Most events moved by one step.
+const MAX_BATCH: i64 = 2_048;
+/// How long a server may sequence without showing itself before another takes over.
+const HOLD: Duration = Duration::from_seconds(3);
+/// How long a sequencer rests after a step that emptied the outbox: events gather meanwhile, and share
+/// the cost of a step (tiles written, a checkpoint signed, a commit).
+const REST: Duration = Duration::from_millis(50);
+/// How often an idle sequencer looks, in case nobody woke it (another server wrote).
+const POLL: Duration = Duration::from_millis(100);
+
+const HOLD_HEAD: Platform = platform!(
+    "UPDATE log_head SET holder = $1, held_until = $2 WHERE id = 0 AND (holder = $1 OR held_until < $3) RETURNING size, checkpoint"
+);
+const PENDING: Platform = platform!("SELECT seq FROM outbox ORDER BY seq LIMIT 1");
+const HEAD: Platform = platform!("SELECT holder, held_until FROM log_head WHERE id = 0");
+const NUMBER: Platform = platform!(
+    "INSERT INTO log_entry (idx, seq) SELECT $1 - 1 + row_number() OVER (ORDER BY seq), seq \
+     FROM (SELECT seq FROM outbox ORDER BY seq LIMIT $2) AS oldest"
+);
+const CLEAR: Platform =
+    platform!("DELETE FROM outbox WHERE seq IN (SELECT seq FROM log_entry WHERE idx >= $1)");
+const NEW_LEAVES: Platform = platform!(
+    "SELECT l.idx, e.leaf FROM log_entry l JOIN event e ON e.seq = l.seq WHERE l.idx >= $1 ORDER BY l.idx"
+);
+const PUT_TILE: Platform = platform!(
+    "INSERT INTO log_tile (level, idx, width, data) VALUES ($1, $2, $3, $4) \
+     ON CONFLICT (level, idx) DO UPDATE SET width = excluded.width, data = excluded.data"
+);
+const GET_TILE: Platform = platform!("SELECT width, data FROM log_tile WHERE level = $1 AND idx = $2");
+const PUT_HEAD: Platform =
+    platform!("UPDATE log_head SET size = $1, checkpoint = $2 WHERE id = 0 AND holder = $3");
+const LET_GO: Platform = platform!("UPDATE log_head SET held_until = 0 WHERE id = 0 AND holder = $1");
+
+/// What one step did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sequenced {
+    /// Events moved into the log.
+    pub moved: u64,
+    /// The log's size now; `None` while another server sequences.
+    pub size: Option<u64>,
+}
+
+/// Moves events into the log.
+pub struct Sequencer {
+    store: Store,
+    signer: Arc<LogSigner>,
+    scope: SystemScope,
+    /// The edge of the tree as of the last step; thrown away on any doubt.
+    edge: Mutex<Option<Frontier>>,
+}
+
+impl Sequencer {
+    /// A sequencer that signs with `signer`.
+    pub fn new(store: Store, signer: Arc<LogSigner>) -> Result<Self, StoreError> {
+        let origin = Origin {
+            actor: Actor::System(store.server()),
+            account: None,
+            request: RequestId::new(store.context())?,
+            server: store.server(),
+            subsystem: "sequencer",
+            interface: Interface::Job,
+            sealed: None,
+        };
+        let scope = Mint::new().system(origin, store.context().now(), "the log spans accounts");
+        Ok(Self { store, signer, scope, edge: Mutex::new(None) })
+    }
+
+    /// Moves what waits, up to a bound, if this server may sequence. Always leaves a signed
+    /// checkpoint behind, be it of an empty log.
+    pub async fn step(&self) -> Result<Sequenced, StoreError> {
+        let mut edge = self.edge.lock().await;
+        // A transaction that fails anywhere below must not leave an edge that is ahead of the tables.
+        let known = edge.take();
+        let now = self.store.context().now();
+        let server = self.store.server();
+        let mut tx = self.store.system(&self.scope).await?;
+        let held = tx.row(HOLD_HEAD, &[(&server).into(), now.plus(HOLD).into(), now.into()]).await?;
+        let Some(held) = held else { return Ok(Sequenced { moved: 0, size: None }) };
+        let size = held.count(0)?;
+        let mut frontier = match known.filter(|frontier| frontier.size() == size) {
+            Some(frontier) => frontier,
+            None => {
+                let frontier = load_edge(&mut tx, size).await?;
+                self.check_edge(&frontier, held.text(1)?)?;
+                frontier
+            }
+        };
+        let moved = move_entries(&mut tx, &mut frontier).await?;
+        let checkpoint = self.signer.sign(frontier.size(), frontier.root());
+        let values = [as_int(frontier.size())?.into(), (&checkpoint).into(), (&server).into()];
+        if tx.execute(PUT_HEAD, &values).await? != 1 {
+            return Err(StoreError::Log("the head's row is gone".to_owned()));
+        }
+        crash_point("sequencer.before-commit");
+        tx.commit_bookkeeping().await?;
+        crash_point("sequencer.after-commit");
+        let size = Some(frontier.size());
+        *edge = Some(frontier);
+        Ok(Sequenced { moved, size })
+    }
+
+    /// A tree that was picked up from the tables must be the one that was signed: otherwise somebody
+    /// changed them, and signing on would cover it up.
+    fn check_edge(&self, frontier: &Frontier, checkpoint: &str) -> Result<(), StoreError> {
+        if checkpoint.is_empty() && frontier.size() == 0 {
+            return Ok(());
+        }
+        let signed =
+            self.signer.verifier().verify(checkpoint).map_err(|error| StoreError::Log(error.to_string()))?;
+        if signed.size == frontier.size() && signed.root == frontier.root() {
+            Ok(())
+        } else {
+            Err(StoreError::Log(format!(
+                "the tables hold {} entries that are not the {} that were signed: restore the database",
+                frontier.size(),
+                signed.size
+            )))
+        }
+    }
+
+    /// Steps until nothing waits; for shutdown and tests.
+    pub async fn drain(&self) -> Result<Sequenced, StoreError> {
+        let mut total = 0;
+        loop {
+            let step = self.step().await?;
+            total += step.moved;
+            if step.moved == 0 {
+                return Ok(Sequenced { moved: total, size: step.size });
+            }
+        }
+    }
+
+    /// Steps whenever something waits, until told to stop; then drains, and lets another server go on.
+    pub async fn run(&self, mut stop: watch::Receiver<bool>) {
+        while !*stop.borrow() {
+            match self.has_work().await {
+                Ok(true) => match self.step().await {
+                    Ok(step) if step.moved >= MAX_BATCH.unsigned_abs() => continue,
+                    Ok(_) => {}
+                    Err(error) => tracing::warn!(%error, "the log waits for the store"),
+                },
+                Ok(false) => {}
+                Err(error) => tracing::warn!(%error, "the log waits for the store"),
+            }
+            tokio::select! {
+                () = tokio::time::sleep(REST.into()) => {}
+                _ = stop.changed() => continue,
+            }
+            tokio::select! {
+                () = self.store.events_added() => {}
+                () = tokio::time::sleep(POLL.into()) => {}
+                _ = stop.changed() => {}
+            }
+        }
+        if let Err(error) = self.let_go().await {
+            tracing::warn!(%error, "events stay in the outbox until the next start");
+        }
+    }
+
+    async fn has_work(&self) -> Result<bool, StoreError> {
+        let mut read = self.store.system_read(&self.scope).await?;
+        let Some(head) = read.row(HEAD, &[]).await? else {
+            return Err(StoreError::Log("the head's row is gone".to_owned()));
+        };
+        let ours = head.opt_blob(0)? == Some(self.store.server().as_bytes());
+        let free = head.time(1)? < self.store.context().now();
+        Ok((ours || free) && read.row(PENDING, &[]).await?.is_some())
+    }
+
+    async fn let_go(&self) -> Result<(), StoreError> {
+        self.drain().await?;
+        let mut tx = self.store.system(&self.scope).await?;
+        tx.execute(LET_GO, &[(&self.store.server()).into()]).await?;
+        tx.commit_bookkeeping().await
+    }
+}
+
+/// The partial tiles at the right edge of a tree: level, index, width.
+fn edge_tiles(size: u64) -> impl Iterator<Item = (u8, u64, u16)> {
+    let wide = u64::from(TILE_WIDTH);
+    (0u8..8)
+        .map_while(move |level| {
+            let of_level = size.checked_shr(8 * u32::from(level)).filter(|count| *count > 0)?;
+            Some((level, of_level / wide, (of_level % wide) as u16))
+        })
+        .filter(|(_, _, width)| *width > 0)
+}
+
+async fn load_edge(tx: &mut SystemTx, size: u64) -> Result<Frontier, StoreError> {
+    let mut tiles = Vec::new();
+    for (level, index, width) in edge_tiles(size) {
+        let found = tx.row(GET_TILE, &[i64::from(level).into(), as_int(index)?.into()]).await?;
+        let row = found.ok_or_else(|| StoreError::Log(format!("tile {level}/{index} is missing")))?;
+        let data = row.blob(1)?.get(..usize::from(width) * 32);
+        let data = data.ok_or_else(|| StoreError::Log(format!("tile {level}/{index} is too short")))?;
+        tiles.push(((level, index), data.to_vec()));
+    }
+    let read = |level: u8, index: u64, _width: u16| {
+        let found = tiles.iter().find(|((l, i), _)| (*l, *i) == (level, index));
+        found
+            .map(|(_, data)| data.clone())
+            .ok_or_else(|| StoreError::Log(format!("tile {level}/{index} is missing")))
+    };
+    Frontier::load(size, read).map_err(|error| StoreError::Log(error.to_string()))
+}
+
+async fn move_entries(tx: &mut SystemTx, frontier: &mut Frontier) -> Result<u64, StoreError> {
+    let first = as_int(frontier.size())?;
+    if tx.execute(NUMBER, &[first.into(), MAX_BATCH.into()]).await? == 0 {
+        return Ok(0);
+    }
+    tx.execute(CLEAR, &[first.into()]).await?;
+    let leaves = tx.rows(NEW_LEAVES, &[first.into()]).await?;
+    for row in &leaves {
+        if row.count(0)? != frontier.size() {
+            return Err(StoreError::Log(format!("entry {} is missing", frontier.size())));
+        }
+        frontier.append(leaf_hash(row.blob(1)?));
+    }
+    for tile in frontier.take_changed() {
+        let values = [
+            i64::from(tile.level).into(),
+            as_int(tile.index)?.into(),
+            i64::from(tile.width).into(),
+            (&tile.data).into(),
+        ];
+        tx.execute(PUT_TILE, &values).await?;
+    }
+    Ok(leaves.len() as u64)
+}
+
+fn as_int(number: u64) -> Result<i64, StoreError> {
+    i64::try_from(number).map_err(|_| StoreError::Log("larger than 2^63 entries".to_owned()))
+}

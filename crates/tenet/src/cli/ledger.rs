@@ -1,0 +1,119 @@
+//! Commands on the log. All of them work offline on a copy.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+/// Where the log is, and by which key it is trusted.
+#[derive(Clone, Debug, Args)]
+pub struct LogPlace {
+    /// A server's address or a directory with a copy [default: the server of your profile]
+    #[arg(value_name = "URL|DIR")]
+    pub place: Option<String>,
+    /// The verifier key, or a file that holds it [default: the key saved when you enrolled]
+    #[arg(long, value_name = "VKEY|FILE")]
+    pub key: Option<String>,
+    /// The certificate authority of a server that you have no profile of (its ca.pem)
+    #[arg(long, value_name = "FILE")]
+    pub ca: Option<PathBuf>,
+}
+
+/// `tenet log`.
+#[derive(Debug, Subcommand)]
+pub enum LogCommand {
+    /// Print the log's verifier key
+    #[command(after_help = "\
+Examples:
+  tenet log key
+  tenet log key https://localhost:8440 --ca ca.pem")]
+    Key {
+        /// Which log
+        #[command(flatten)]
+        place: LogPlace,
+    },
+    /// Check the whole log, and name the first bad entry
+    #[command(after_help = "\
+Examples:
+  tenet log verify
+  tenet log verify https://localhost:8440 --ca ca.pem --key 'tenet+1234abcd+Aa...'
+  tenet log verify ./copy --key log.vkey --since checkpoint.txt
+
+For a server, the newest checkpoint that verified is kept: the next time, the log must continue it.")]
+    Verify {
+        /// Which log
+        #[command(flatten)]
+        place: LogPlace,
+        /// A checkpoint that verified before: the log must continue it
+        #[arg(long, value_name = "FILE")]
+        since: Option<PathBuf>,
+    },
+    /// Show entries, the newest by default
+    #[command(after_help = "\
+Examples:
+  tenet log show
+  tenet log show --from 100 --limit 50
+  tenet log show ./copy --key log.vkey --json")]
+    Show {
+        /// Which log
+        #[command(flatten)]
+        place: LogPlace,
+        /// The first entry to show
+        #[arg(long, value_name = "INDEX")]
+        from: Option<u64>,
+        /// Most entries to show
+        #[arg(long, default_value_t = 20)]
+        limit: u64,
+    },
+    /// Write a proof that an entry is in the log, which can be checked alone
+    #[command(after_help = "\
+Examples:
+  tenet log prove 17 --out event-17.tlog-proof
+  tenet log prove 17 ./copy --key log.vkey")]
+    Prove {
+        /// The entry's index, from 0
+        index: u64,
+        /// Which log
+        #[command(flatten)]
+        place: LogPlace,
+        /// Where to write it; standard output if left out
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
+    /// Check a proof, offline
+    #[command(after_help = "\
+Examples:
+  tenet log check-proof event-17.tlog-proof --key log.vkey")]
+    CheckProof {
+        /// The proof; `-` reads standard input
+        file: PathBuf,
+        /// The verifier key, or a file that holds it [default: the key saved when you enrolled]
+        #[arg(long, value_name = "VKEY|FILE")]
+        key: Option<String>,
+    },
+    /// Copy the whole log to a directory, verifying it
+    #[command(after_help = "\
+Examples:
+  tenet log export ./copy
+  tenet log export ./copy https://localhost:8440 --ca ca.pem --key log.vkey")]
+    Export {
+        /// The directory: made if there is none, brought up to date if there is
+        directory: PathBuf,
+        /// Which log
+        #[command(flatten)]
+        place: LogPlace,
+    },
+}
+
+/// `tenet verify-certificate`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  tenet verify-certificate deleted.txt --key 'tenet+1234abcd+Aa...'
+  tenet verify-certificate deleted.txt --key log.vkey --json")]
+pub struct VerifyCertificate {
+    /// The certificate; `-` reads standard input
+    pub file: PathBuf,
+    /// The verifier key, or a file that holds it [default: the key saved when you enrolled]
+    #[arg(long, value_name = "VKEY|FILE")]
+    pub key: Option<String>,
+}

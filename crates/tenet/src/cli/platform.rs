@@ -1,0 +1,176 @@
+//! Operators' commands: accounts, clients, operators, keys.
+
+use base::{AccountId, ClientId, OperatorId};
+use clap::{Args, Subcommand};
+
+/// `tenet account`.
+#[derive(Debug, Subcommand)]
+pub enum AccountCommand {
+    /// Make an account, with a key of its own
+    #[command(after_help = "\
+Examples:
+  tenet account create acme
+  id=$(tenet account create acme --json | jq -r .id)")]
+    Create {
+        /// Its name, which nobody else has
+        name: String,
+    },
+    /// List accounts
+    #[command(after_help = "\
+Examples:
+  tenet account list")]
+    List,
+    /// Suspend an account: its clients are refused within a second, its data stays
+    #[command(after_help = "\
+Examples:
+  tenet account suspend acc_01j...")]
+    Suspend {
+        /// The account
+        account: AccountId,
+    },
+    /// Resume a suspended account
+    #[command(after_help = "\
+Examples:
+  tenet account resume acc_01j...")]
+    Resume {
+        /// The account
+        account: AccountId,
+    },
+}
+
+/// `tenet client`.
+#[derive(Debug, Subcommand)]
+pub enum ClientCommand {
+    /// Register an application of an account
+    #[command(after_help = "\
+Examples:
+  tenet client create billing --account acc_01j... --scope records:read --scope records:write --save billing
+  tenet client create legacy --account acc_01j... --scope records:read --secret
+
+With --save, the key is made here and a profile is saved: `tenet record list --as billing` acts as it.
+With --secret, the server makes a secret and shows it this once, for applications that can't sign.")]
+    Create(ClientCreate),
+    /// List the clients of an account
+    #[command(after_help = "\
+Examples:
+  tenet client list --account acc_01j...")]
+    List {
+        /// The account
+        #[arg(long)]
+        account: AccountId,
+    },
+    /// Revoke a client: its tokens stop within a second
+    #[command(after_help = "\
+Examples:
+  tenet client revoke cli_01j...")]
+    Revoke {
+        /// The client
+        client: ClientId,
+    },
+}
+
+/// `tenet client create`.
+#[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("credential").required(true).multiple(false).args(["save", "secret", "public_key"]))]
+pub struct ClientCreate {
+    /// A name for people
+    pub name: String,
+    /// The account that it belongs to, for good
+    #[arg(long)]
+    pub account: AccountId,
+    /// A scope that it may ask for; repeat it, or separate several by commas
+    #[arg(long, required = true, value_delimiter = ',', value_name = "SCOPE")]
+    pub scope: Vec<String>,
+    /// The highest classification that it may touch [default: the highest]
+    #[arg(long, value_name = "LEVEL")]
+    pub clearance: Option<String>,
+    /// How it proves who it is
+    #[command(flatten)]
+    pub credential: ClientCredential,
+}
+
+/// How a client is to prove who it is: one of these.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub struct ClientCredential {
+    /// Make its key here and save it as this profile
+    #[arg(long, value_name = "NAME")]
+    pub save: Option<String>,
+    /// Have the server make a secret, shown once
+    #[arg(long)]
+    pub secret: bool,
+    /// The public half of its own Ed25519 key, base64url (a JWK's `x`)
+    #[arg(long, value_name = "KEY")]
+    pub public_key: Option<String>,
+}
+
+/// `tenet operator`.
+#[derive(Debug, Subcommand)]
+pub enum OperatorCommand {
+    /// List operators
+    #[command(after_help = "\
+Examples:
+  tenet operator list")]
+    List,
+    /// Make a link that enrols one more operator, once, within 30 minutes
+    #[command(after_help = "\
+Examples:
+  tenet operator link
+  tenet operator link --role auditor")]
+    Link {
+        /// What the operator may do
+        #[arg(long, default_value = "administrator", value_parser = ["administrator", "auditor"])]
+        role: String,
+    },
+    /// Revoke an operator
+    #[command(after_help = "\
+Examples:
+  tenet operator revoke opr_01j...")]
+    Revoke {
+        /// The operator
+        operator: OperatorId,
+    },
+}
+
+/// `tenet keys`.
+#[derive(Debug, Subcommand)]
+pub enum KeysCommand {
+    /// Show key versions, what each wraps, and running rotations
+    #[command(after_help = "\
+Examples:
+  tenet keys status
+  tenet keys status --account acc_01j...
+  tenet keys status --json")]
+    Status {
+        /// The account whose keys to show; the provider key if left out
+        #[arg(long)]
+        account: Option<AccountId>,
+    },
+    /// Start a rotation: readers are not affected, progress is in `keys status`
+    #[command(after_help = "\
+Examples:
+  tenet keys rotate
+  tenet keys rotate --account acc_01j... --wait")]
+    Rotate {
+        /// The account whose key to rotate; the provider key if left out
+        #[arg(long)]
+        account: Option<AccountId>,
+        /// Wait until it is complete
+        #[arg(long)]
+        wait: bool,
+    },
+    /// Retire a version that nothing is wrapped with any more: it is destroyed
+    #[command(after_help = "\
+Examples:
+  tenet keys retire 1
+  tenet keys retire 1 --account acc_01j...
+
+Refused while anything is still wrapped with it: rotate first, and wait.")]
+    Retire {
+        /// The version
+        version: u32,
+        /// The account whose key it is; the provider key if left out
+        #[arg(long)]
+        account: Option<AccountId>,
+    },
+}

@@ -1,0 +1,72 @@
+//! Arguments of `up`, `quickstart` and `config`.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+use crate::config::Arguments;
+
+/// Settings that the command line can give.
+#[derive(Clone, Debug, Default, Args)]
+pub struct SettingArgs {
+    /// The data directory [default: ~/.local/share/tenet]
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// Where to listen [default: localhost:8440]
+    #[arg(long, value_name = "ADDR")]
+    pub listen: Option<String>,
+    /// PostgreSQL, without a password: postgres://user@host/database [default: SQLite]
+    #[arg(long, value_name = "URL")]
+    pub database: Option<String>,
+    /// The configuration file [default: tenet.toml in the data directory, if there is one]
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// The form of the process's own log: text or json
+    #[arg(long, value_name = "FORMAT")]
+    pub log_format: Option<String>,
+}
+
+impl SettingArgs {
+    /// For the configuration's reader.
+    pub fn arguments(&self) -> Arguments {
+        Arguments {
+            config: self.config.clone(),
+            data: self.data.clone(),
+            listen: self.listen.clone(),
+            database: self.database.clone(),
+            log_format: self.log_format.clone(),
+        }
+    }
+}
+
+/// `tenet quickstart`.
+#[derive(Debug, Args)]
+pub struct Quickstart {
+    /// An enrolment link, unless you are enrolled or the server's data directory is here
+    pub link: Option<String>,
+    /// The server's data directory, to find the first link [default: ~/.local/share/tenet]
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+}
+
+/// `tenet config`.
+#[derive(Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Check the configuration, and say everything that is wrong
+    #[command(after_help = "\
+Examples:
+  tenet config check
+  tenet config check --config /etc/tenet.toml")]
+    Check(SettingArgs),
+    /// Show what is in force, and where each value came from
+    #[command(after_help = "\
+Examples:
+  tenet config show
+  tenet config show --json")]
+    Show(SettingArgs),
+    /// Print the reference of all settings, in Markdown
+    #[command(after_help = "\
+Examples:
+  tenet config reference | less")]
+    Reference,
+}

@@ -1,0 +1,402 @@
+//! Calls to the server: over TLS to the pinned authority, with a short token that lives in this
+//! process's memory alone.
+
+use std::{error::Error as _, time::Duration};
+
+use base::{Context, Secret};
+use reqwest::{Method, StatusCode, Url, header};
+use serde_json::Value;
+use tokio::sync::OnceCell;
+
+use crate::{
+    client::{ClientKey, Home, Pinned, Profile},
+    failure::{Exit, Failure},
+};
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a call may take that does not stream.
+const CALL_TIMEOUT: Duration = Duration::from_secs(60);
+/// Between pings that find out whether the server is still there.
+const PING: Duration = Duration::from_secs(20);
+/// Most bytes of an answer that is kept in memory.
+const MAX_ANSWER_BYTES: usize = 64 * 1_048_576;
+/// Most items that are asked for at once.
+const MAX_PAGE: usize = 100;
+const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+
+/// The server, and whom to be there.
+pub struct Api {
+    http: reqwest::Client,
+    base: Url,
+    identity: Option<Identity>,
+    context: Context,
+}
+
+struct Identity {
+    profile: Profile,
+    key: ClientKey,
+    token: OnceCell<Secret<String>>,
+}
+
+/// An answer.
+#[derive(Clone, Debug)]
+pub struct Reply {
+    /// The status.
+    pub status: StatusCode,
+    /// The version for `If-Match`, if one was given.
+    pub etag: Option<String>,
+    /// The JSON; null if there is none.
+    pub body: Value,
+}
+
+/// A call that is being put together.
+pub struct Call<'a> {
+    api: &'a Api,
+    request: reqwest::RequestBuilder,
+}
+
+/// Only a file of a few thousand bytes is expected: a mistake, not an attack.
+fn http_client(tls: rustls::ClientConfig) -> Result<reqwest::Client, Failure> {
+    reqwest::Client::builder()
+        .tls_backend_preconfigured(tls)
+        .https_only(true)
+        .no_proxy()
+        .redirect(reqwest::redirect::Policy::none())
+        .connect_timeout(CONNECT_TIMEOUT)
+        .http2_keep_alive_interval(PING)
+        .http2_keep_alive_timeout(PING)
+        .user_agent(concat!("tenet/", env!("CARGO_PKG_VERSION")))
+        .build()
+        .map_err(|error| Failure::new(Exit::Failure, "client", "the client can't start").why(chain(&error)))
+}
+
+fn base_url(server: &str) -> Result<Url, Failure> {
+    let url = Url::parse(server).ok().filter(|url| url.scheme() == "https" && url.host().is_some());
+    url.ok_or_else(|| {
+        Failure::usage(format!("`{server}` is not an address such as `https://localhost:8440`"))
+    })
+}
+
+impl Api {
+    /// The server of a profile, as that profile.
+    pub fn open(home: &Home, name: &str, context: &Context) -> Result<Self, Failure> {
+        let (profile, key) = home.load(name)?;
+        Self::of(profile, key, context)
+    }
+
+    /// The server of a profile, as that profile.
+    pub fn of(profile: Profile, key: ClientKey, context: &Context) -> Result<Self, Failure> {
+        let tls = Pinned::by_pem(&profile.authority)?;
+        let base = base_url(&profile.server)?;
+        let identity = Some(Identity { profile, key, token: OnceCell::new() });
+        Ok(Self { http: http_client(tls)?, base, identity, context: context.clone() })
+    }
+
+    /// A server without being anybody, trusted by the given configuration.
+    pub fn anonymous(server: &str, tls: rustls::ClientConfig, context: &Context) -> Result<Self, Failure> {
+        let (http, base) = (http_client(tls)?, base_url(server)?);
+        Ok(Self { http, base, identity: None, context: context.clone() })
+    }
+
+    /// The profile that acts.
+    pub fn profile(&self) -> Option<&Profile> {
+        self.identity.as_ref().map(|identity| &identity.profile)
+    }
+    /// The server's address, without a slash at its end.
+    pub fn server(&self) -> &str {
+        self.base.as_str().trim_end_matches('/')
+    }
+
+    /// The address of a path made of these segments; each is encoded.
+    pub fn url(&self, segments: &[&str], query: &[(&str, String)]) -> Url {
+        let mut url = self.base.clone();
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.clear().extend(segments);
+        }
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
+        url
+    }
+
+    /// A call, authenticated if this is somebody.
+    pub async fn call(&self, method: Method, url: Url) -> Result<Call<'_>, Failure> {
+        let mut request = self.http.request(method, url);
+        if let Some(identity) = &self.identity {
+            let token = identity.token.get_or_try_init(|| self.fetch_token(identity)).await?;
+            request = request.bearer_auth(token.expose());
+        }
+        Ok(Call { api: self, request })
+    }
+
+    /// Reads a document.
+    pub async fn get(&self, segments: &[&str], query: &[(&str, String)]) -> Result<Reply, Failure> {
+        self.call(Method::GET, self.url(segments, query)).await?.send().await
+    }
+    /// Sends a document.
+    pub async fn post(&self, segments: &[&str], body: &Value) -> Result<Reply, Failure> {
+        self.call(Method::POST, self.url(segments, &[])).await?.json(body).send().await
+    }
+
+    /// The items of a list, page by page, up to `most`. `pager` is the parameter that takes a page's
+    /// `next`.
+    pub async fn all(&self, segments: &[&str], pager: &str, most: usize) -> Result<Vec<Value>, Failure> {
+        self.filtered(segments, &[], pager, most).await
+    }
+
+    /// As [`Api::all`], with more parameters.
+    pub async fn filtered(
+        &self,
+        segments: &[&str],
+        filter: &[(&str, String)],
+        pager: &str,
+        most: usize,
+    ) -> Result<Vec<Value>, Failure> {
+        let mut items: Vec<Value> = Vec::new();
+        let mut cursor: Option<String> = None;
+        loop {
+            let limit = most.saturating_sub(items.len()).clamp(1, MAX_PAGE);
+            let mut query = filter.to_vec();
+            query.push(("limit", limit.to_string()));
+            if let Some(cursor) = cursor.take() {
+                query.push((pager, cursor));
+            }
+            let mut page = self.get(segments, &query).await?.body;
+            if let Some(Value::Array(more)) = page.get_mut("items").map(Value::take) {
+                items.extend(more);
+            }
+            cursor = page.get("next").and_then(Value::as_str).map(str::to_owned);
+            if cursor.is_none() || items.len() >= most {
+                items.truncate(most);
+                return Ok(items);
+            }
+        }
+    }
+
+    async fn fetch_token(&self, identity: &Identity) -> Result<Secret<String>, Failure> {
+        let endpoint = self.url(&["v1", "token"], &[]);
+        let subject = identity.profile.subject.id();
+        let assertion = identity
+            .key
+            .assertion(&subject, endpoint.as_str(), &self.context)
+            .map_err(|error| Failure::new(Exit::Failure, "entropy", error.to_string()))?;
+        let mut form = Url::parse("form:").map_err(|_| Failure::usage("form"))?;
+        form.query_pairs_mut()
+            .append_pair("grant_type", "client_credentials")
+            .append_pair("client_assertion_type", ASSERTION_TYPE)
+            .append_pair("client_assertion", assertion.expose());
+        let request = self
+            .http
+            .post(endpoint)
+            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .body(form.query().unwrap_or_default().to_owned());
+        let reply = Call { api: self, request }.send().await.map_err(|failure| {
+            if failure.exit == Exit::Denied {
+                let server = self.server();
+                let mut denied = failure;
+                denied.what = format!("`{server}` does not accept `{subject}`: {}", denied.what);
+                return denied.remedy("ask an administrator whether it was revoked or its account suspended; check this machine's clock");
+            }
+            failure
+        })?;
+        let token = reply.body.get("access_token").and_then(Value::as_str);
+        token
+            .map(|token| Secret::new(token.to_owned()))
+            .ok_or_else(|| Failure::new(Exit::Failure, "answer", "the server's answer holds no token"))
+    }
+}
+
+impl std::fmt::Debug for Api {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Api({})", self.base)
+    }
+}
+
+impl Call<'_> {
+    /// With a JSON body.
+    #[must_use]
+    pub fn json(mut self, body: &Value) -> Self {
+        self.request = self.request.json(body);
+        self
+    }
+    /// With a body as it is.
+    #[must_use]
+    pub fn body(mut self, body: impl Into<reqwest::Body>) -> Self {
+        self.request = self.request.body(body);
+        self
+    }
+    /// With a header.
+    #[must_use]
+    pub fn header(mut self, name: &str, value: &str) -> Self {
+        self.request = self.request.header(name, value);
+        self
+    }
+    /// With a header, if there is a value.
+    #[must_use]
+    pub fn maybe_header(self, name: &str, value: Option<&str>) -> Self {
+        match value {
+            Some(value) => self.header(name, value),
+            None => self,
+        }
+    }
+
+    /// Sends it; the answer as it comes, or the problem.
+    pub async fn stream(self) -> Result<reqwest::Response, Failure> {
+        let server = self.api.server().to_owned();
+        let response = self.request.send().await.map_err(|error| unreachable_server(&server, &error))?;
+        if response.status().is_success() {
+            return Ok(response);
+        }
+        let status = response.status();
+        let retry = response.headers().get(header::RETRY_AFTER);
+        let retry = retry.and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let body = read(response, &server).await?;
+        Err(problem(status, &body, retry.as_deref()))
+    }
+
+    /// Sends it; the answer's JSON, or the problem.
+    pub async fn send(mut self) -> Result<Reply, Failure> {
+        self.request = self.request.timeout(CALL_TIMEOUT);
+        self.send_however_long().await
+    }
+
+    /// As [`Call::send`], for a body that may take long to send.
+    pub async fn send_however_long(self) -> Result<Reply, Failure> {
+        let server = self.api.server().to_owned();
+        let response = self.stream().await?;
+        let status = response.status();
+        let etag = response.headers().get(header::ETAG);
+        let etag = etag.and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let body = read(response, &server).await?;
+        let json = if body.is_empty() {
+            Value::Null
+        } else {
+            serde_json::from_slice(&body).map_err(|error| {
+                Failure::new(Exit::Failure, "answer", "the server's answer is not JSON")
+                    .why(error.to_string())
+            })?
+        };
+        Ok(Reply { status, etag, body: json })
+    }
+}
+
+async fn read(mut response: reqwest::Response, server: &str) -> Result<Vec<u8>, Failure> {
+    let mut body = Vec::new();
+    loop {
+        let piece = response.chunk().await.map_err(|error| unreachable_server(server, &error))?;
+        let Some(piece) = piece else { return Ok(body) };
+        if body.len() + piece.len() > MAX_ANSWER_BYTES {
+            return Err(Failure::new(Exit::Failure, "answer", "the server's answer is larger than 64 MiB"));
+        }
+        body.extend_from_slice(&piece);
+    }
+}
+
+/// A problem (RFC 9457), or an error of the token endpoint (RFC 6749 5.2).
+fn problem(status: StatusCode, body: &[u8], retry: Option<&str>) -> Failure {
+    let exit = match status.as_u16() {
+        401 | 403 => Exit::Denied,
+        404 => Exit::NotFound,
+        409 | 412 => Exit::Conflict,
+        408 | 429 | 503 | 507 => Exit::Unavailable,
+        400..=499 => Exit::Usage,
+        _ => Exit::Failure,
+    };
+    let json: Value = serde_json::from_slice(body).unwrap_or_default();
+    let text = |name: &str| json.get(name).and_then(Value::as_str).map(str::to_owned);
+    let code = text("code").or_else(|| text("error")).unwrap_or_else(|| status.as_u16().to_string());
+    let what = text("detail").or_else(|| text("error_description"));
+    let what = what.unwrap_or_else(|| format!("the server answered {status}"));
+    // Who fails to establish who it is gets no reason from the token endpoint that a thief could use.
+    let exit = match code.as_str() {
+        "invalid_client" | "unauthorized_client" | "access_denied" => Exit::Denied,
+        _ => exit,
+    };
+    let mut failure = Failure::new(exit, &code, what);
+    let field = text("field").filter(|field| !failure.what.contains(field.as_str()));
+    failure.why = field.map(|field| format!("the field is `{field}`"));
+    failure.remedy = match (retry, status.as_u16()) {
+        (Some(seconds), _) => Some(format!("try again in {seconds} s")),
+        // What the API says for these is for those who write requests themselves.
+        (None, 400 | 401 | 409 | 415) => None,
+        (None, 412) => Some("read it again, and give its version with `--if-match`".to_owned()),
+        (None, _) => text("remedy"),
+    };
+    failure.clause = text("clause");
+    failure.request = text("request");
+    failure
+}
+
+fn unreachable_server(server: &str, error: &reqwest::Error) -> Failure {
+    let why = chain(error);
+    if why.contains("certificate") || why.contains("UnknownIssuer") {
+        return Failure::new(Exit::Denied, "server-not-trusted", format!("`{server}` is not the server that is trusted"))
+            .why(why)
+            .remedy("if the server was set up anew, enrol again with its new link; otherwise somebody stands in between");
+    }
+    Failure::new(Exit::Unavailable, "server-unreachable", format!("`{server}` does not answer"))
+        .why(why)
+        .remedy("start it with `tenet up`, or check the address and the network")
+}
+
+/// The error's causes, outermost first, without the address that reqwest repeats.
+fn chain(error: &reqwest::Error) -> String {
+    let mut parts: Vec<String> = Vec::new();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let text = cause.to_string();
+        if !parts.iter().any(|part| part.contains(&text)) {
+            parts.push(text);
+        }
+        source = cause.source();
+    }
+    if parts.is_empty() { error.to_string() } else { parts.join(": ") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn problems_become_failures() {
+        let body = br#"{"type":"urn:tenet:problem:x","status":400,"code":"above-repository","detail":"too high","clause":"RR-2","field":"/ssn","remedy":"change the request as `detail` says","request":"req_1"}"#;
+        let failure = problem(StatusCode::BAD_REQUEST, body, None);
+        assert_eq!(
+            (failure.exit, failure.code.as_str(), failure.what.as_str()),
+            (Exit::Usage, "above-repository", "too high")
+        );
+        let oauth = br#"{"error":"unauthorized_client","error_description":"the account is suspended"}"#;
+        let denied = problem(StatusCode::BAD_REQUEST, oauth, None);
+        assert_eq!((denied.exit, denied.what.as_str()), (Exit::Denied, "the account is suspended"));
+        assert_eq!((failure.clause.as_deref(), failure.remedy.as_deref()), (Some("RR-2"), None));
+        assert_eq!(failure.why.as_deref(), Some("the field is `/ssn`"));
+        for (status, exit) in [
+            (401, Exit::Denied),
+            (403, Exit::Denied),
+            (404, Exit::NotFound),
+            (409, Exit::Conflict),
+            (412, Exit::Conflict),
+            (413, Exit::Usage),
+            (429, Exit::Unavailable),
+            (500, Exit::Failure),
+            (503, Exit::Unavailable),
+            (507, Exit::Unavailable),
+        ] {
+            let failure = problem(StatusCode::from_u16(status).unwrap(), b"<html>", Some("3"));
+            assert_eq!(
+                (failure.exit, failure.remedy.as_deref()),
+                (exit, Some("try again in 3 s")),
+                "{status}"
+            );
+        }
+    }
+
+    #[test]
+    fn segments_and_queries_are_encoded() {
+        let tls = Pinned::by_fingerprint([0; 32]).client_config().unwrap();
+        let api = Api::anonymous("https://localhost:1", tls, &Context::system()).unwrap();
+        let url = api.url(&["v1", "a/b", "ü?"], &[("where", "a=b&c".to_owned())]);
+        assert_eq!(url.as_str(), "https://localhost:1/v1/a%2Fb/%C3%BC%3F?where=a%3Db%26c");
+        assert!(base_url("http://localhost").is_err() && base_url("x").is_err());
+    }
+}

@@ -1,0 +1,16 @@
+//! The client side: the caller's own keys and profiles, the server's pinned authority, short tokens in
+//! memory, and the calls.
+
+mod api;
+mod home;
+mod key;
+mod link;
+mod pin;
+mod profile;
+
+pub use api::{Api, Reply};
+pub use home::Home;
+pub use key::ClientKey;
+pub use link::{EnrolLink, LinkError};
+pub use pin::{Pinned, fingerprint};
+pub use profile::{Profile, Subject};

@@ -1,0 +1,57 @@
+//! `tenet operator`: as an operator.
+
+use base::Secret;
+use rustls_pki_types::{CertificateDer, pem::PemObject};
+use serde_json::{Value, json};
+
+use super::Session;
+use crate::{
+    cli::OperatorCommand,
+    client::{Api, EnrolLink, fingerprint},
+    failure::{Exit, Failure},
+    output::{self, Column},
+};
+
+const COLUMNS: &[Column] = &[
+    ("id", "/id"),
+    ("name", "/name"),
+    ("role", "/role"),
+    ("enrolled", "/enrolled_at"),
+    ("revoked", "/revoked_at"),
+];
+
+pub(super) async fn run(session: &Session, command: OperatorCommand) -> Result<(), Failure> {
+    let api = session.operator()?;
+    match command {
+        OperatorCommand::List => {
+            session.out.list(&api.all(&["v1", "operators"], "after", usize::MAX).await?, COLUMNS)
+        }
+        OperatorCommand::Link { role } => link(session, &api, &role).await,
+        OperatorCommand::Revoke { operator } => {
+            let path = ["v1", "operators", &operator.to_string(), "revoke"];
+            let call = api.call(reqwest::Method::POST, api.url(&path, &[])).await?;
+            session.out.item(&call.send().await?.body, COLUMNS)
+        }
+    }
+}
+
+async fn link(session: &Session, api: &Api, role: &str) -> Result<(), Failure> {
+    let made = api.post(&["v1", "operators", "links"], &json!({ "role": role })).await?.body;
+    let incomplete = || Failure::new(Exit::Failure, "answer", "the server's answer holds no link");
+    let text = |name: &str| made.get(name).and_then(Value::as_str).ok_or_else(incomplete);
+    let pem = api.profile().map(|profile| profile.authority.as_bytes()).unwrap_or_default();
+    let authority = CertificateDer::from_pem_slice(pem)
+        .map_err(|_| Failure::new(Exit::Failure, "profile", "the profile's authority can't be read"))?;
+    let link = EnrolLink {
+        server: api.server().to_owned(),
+        secret: Secret::new(text("secret")?.to_owned()),
+        authority: fingerprint(&authority),
+    };
+    let (link, expires) = (link.to_text(), text("expires_at")?);
+    if !session.out.is_json() {
+        output::note(&format!(
+            "for one {role}, once, until {expires}; send it over a channel that you trust:"
+        ));
+    }
+    session.out.say(link.expose(), &json!({ "link": link.expose(), "role": role, "expires_at": expires }))
+}

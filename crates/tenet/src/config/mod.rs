@@ -1,0 +1,22 @@
+//! The configuration: defaults, then `tenet.toml`, then the environment, then arguments. Every wrong
+//! key and value is reported at once, by its full path. Secrets never stand in it: only the names of
+//! files that hold them.
+
+mod database_url;
+mod field;
+mod load;
+mod reference;
+mod secret_file;
+mod settings;
+mod values;
+
+pub use database_url::{DatabaseUrls, database_urls};
+pub use field::{Address, Choice, Number, Span};
+pub use load::{Arguments, ConfigError, Environment, Loaded, Source, load};
+pub use reference::reference;
+pub use secret_file::{SecretFileError, read_secret_file};
+pub use settings::{
+    Config, DatabaseConfig, KeysConfig, LedgerConfig, LifecycleConfig, LimitsConfig, LoggingConfig,
+    ObjectsConfig, ServerConfig,
+};
+pub use values::values;

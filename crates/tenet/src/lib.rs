@@ -1,0 +1,14 @@
+//! The parts of the one binary: command line, configuration, wiring. The only crate that sees all
+//! others; nothing depends on it.
+
+pub mod cli;
+pub mod client;
+pub mod commands;
+pub mod config;
+pub mod data_dir;
+pub mod failure;
+pub mod offline;
+pub mod output;
+pub mod pem;
+pub mod progress;
+pub mod server;

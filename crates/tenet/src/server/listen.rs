@@ -1,0 +1,135 @@
+//! Where the server listens, and the names under which it is reached.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, ToSocketAddrs};
+
+use crate::{
+    config::{Address, ServerConfig},
+    failure::{Exit, Failure},
+};
+
+/// Opens the listeners: for `localhost` on both loopback addresses, so that whichever a client tries
+/// first answers.
+pub(crate) fn listeners(address: &Address) -> Result<Vec<TcpListener>, Failure> {
+    let failed = |why: &std::io::Error| {
+        let failure = Failure::new(Exit::Unavailable, "listen", format!("can't listen on `{address}`"));
+        failure
+            .why(why.to_string())
+            .remedy("stop what uses the port, or choose another address with `--listen ADDR`")
+    };
+    let candidates: Vec<SocketAddr> = if address.host == "localhost" {
+        [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)]
+            .map(|ip| SocketAddr::new(ip, address.port))
+            .to_vec()
+    } else {
+        let resolved =
+            (address.host.as_str(), address.port).to_socket_addrs().map_err(|error| failed(&error))?;
+        resolved.take(1).collect()
+    };
+    let mut opened: Vec<TcpListener> = Vec::new();
+    let mut port = address.port;
+    let mut first_error = None;
+    for candidate in candidates {
+        match TcpListener::bind(SocketAddr::new(candidate.ip(), port)) {
+            Ok(listener) => {
+                port = listener.local_addr().map_err(|error| failed(&error))?.port();
+                listener.set_nonblocking(true).map_err(|error| failed(&error))?;
+                opened.push(listener);
+            }
+            // A machine without IPv6 serves IPv4 alone; a port that is taken is an error on either.
+            Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => return Err(failed(&error)),
+            Err(error) => first_error = first_error.or(Some(error)),
+        }
+    }
+    match first_error {
+        Some(error) if opened.is_empty() => Err(failed(&error)),
+        _ => Ok(opened),
+    }
+}
+
+/// The address under which clients reach the server, without a slash at its end.
+pub(crate) fn public_url(config: &ServerConfig, port: u16) -> Result<String, Failure> {
+    if config.public_url.is_empty() {
+        let host = match config.listen.host.as_str() {
+            "0.0.0.0" | "::" => "localhost",
+            host => host,
+        };
+        return Ok(format!("https://{}", Address { host: host.to_owned(), port }));
+    }
+    let url = config.public_url.trim_end_matches('/');
+    let host =
+        url.strip_prefix("https://").filter(|host| !host.is_empty() && !host.contains(['/', '?', '#', '@']));
+    host.map(|_| url.to_owned()).ok_or_else(|| {
+        Failure::new(Exit::Usage, "config", format!("server.public_url: `{url}` can't be used"))
+            .remedy("give `https://`, a host and perhaps a port, such as `https://tenet.example.com`")
+    })
+}
+
+/// Every name and address for the certificate.
+pub(crate) fn certificate_names(config: &ServerConfig, public_url: &str) -> Vec<String> {
+    let mut names: Vec<String> = ["localhost", "127.0.0.1", "::1"].map(str::to_owned).to_vec();
+    names.extend(host_name());
+    let host = public_url.trim_start_matches("https://");
+    let host = host
+        .rsplit_once(':')
+        .filter(|(_, port)| port.bytes().all(|b| b.is_ascii_digit()))
+        .map_or(host, |(h, _)| h);
+    names.push(host.trim_matches(['[', ']']).to_owned());
+    if !matches!(config.listen.host.as_str(), "0.0.0.0" | "::") {
+        names.push(config.listen.host.clone());
+    }
+    names.extend(config.names.iter().cloned());
+    let mut seen = std::collections::BTreeSet::new();
+    names.retain(|name| seen.insert(name.clone()));
+    names
+}
+
+/// The machine's name, if it can stand in a certificate.
+pub(crate) fn host_name() -> Option<String> {
+    let read = std::fs::read_to_string("/proc/sys/kernel/hostname")
+        .or_else(|_| std::fs::read_to_string("/etc/hostname"));
+    let name = read.ok()?.trim().to_ascii_lowercase();
+    let fine = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'.';
+    ((1..=253).contains(&name.len()) && name.bytes().all(fine)).then_some(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+
+    #[test]
+    fn localhost_is_both_loopback_addresses_on_one_port() {
+        let opened = listeners(&Address { host: "localhost".to_owned(), port: 0 }).unwrap();
+        let ports: Vec<u16> = opened.iter().map(|one| one.local_addr().unwrap().port()).collect();
+        assert!(ports.iter().all(|port| *port == ports[0] && *port != 0));
+        let error = listeners(&Address { host: "127.0.0.1".to_owned(), port: ports[0] }).unwrap_err();
+        assert!(error.what.starts_with("can't listen on `127.0.0.1:"), "{error:?}");
+    }
+
+    #[test]
+    fn the_public_address_follows_the_listener_unless_it_is_set() {
+        let mut config = Config::default().server;
+        assert_eq!(public_url(&config, 8440).unwrap(), "https://localhost:8440");
+        config.listen.host = "::".to_owned();
+        assert_eq!(public_url(&config, 1).unwrap(), "https://localhost:1");
+        config.listen.host = "::1".to_owned();
+        assert_eq!(public_url(&config, 1).unwrap(), "https://[::1]:1");
+        config.public_url = "https://t.example/".to_owned();
+        assert_eq!(public_url(&config, 1).unwrap(), "https://t.example");
+        for wrong in ["http://t.example", "https://", "https://t/x", "t.example"] {
+            config.public_url = wrong.to_owned();
+            assert!(public_url(&config, 1).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn the_certificate_has_every_name_once() {
+        let mut config = Config::default().server;
+        config.names = vec!["10.0.0.7".to_owned(), "localhost".to_owned()];
+        let names = certificate_names(&config, "https://[2001:db8::1]:8440");
+        for name in ["localhost", "127.0.0.1", "::1", "2001:db8::1", "10.0.0.7"] {
+            assert_eq!(names.iter().filter(|other| *other == name).count(), 1, "{name} {names:?}");
+        }
+        assert!(certificate_names(&config, "https://t.example").contains(&"t.example".to_owned()));
+    }
+}

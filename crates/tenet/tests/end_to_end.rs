@@ -1,0 +1,473 @@
+//! The real binary, as its users meet it: started on a free port with a data directory of its own, and
+//! spoken to by its own command line.
+#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+use std::{
+    fs,
+    io::{BufRead, BufReader},
+    path::{Path, PathBuf},
+    process::{Child, Command, Output, Stdio},
+};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// A directory with everything of one test.
+struct World {
+    directory: TempDir,
+}
+
+/// A running server; killed if the test ends early.
+struct Server {
+    child: Child,
+    ready: Value,
+}
+
+impl World {
+    fn new() -> Self {
+        Self { directory: tempfile::tempdir().unwrap() }
+    }
+    fn data(&self) -> PathBuf {
+        self.directory.path().join("data")
+    }
+    /// The command line, with nothing of the environment of whoever runs the tests.
+    fn tenet(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tenet"));
+        command.args(arguments).env_clear().env("HOME", self.directory.path()).stdin(Stdio::null());
+        command
+    }
+    fn run(&self, arguments: &[&str]) -> Output {
+        self.tenet(arguments).output().unwrap()
+    }
+    /// The JSON of a command that must succeed.
+    fn json(&self, arguments: &[&str]) -> Value {
+        let output = self.tenet(arguments).arg("--json").output().unwrap();
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{arguments:?}: {error}");
+        serde_json::from_slice(&output.stdout).unwrap()
+    }
+    /// The exit code and the error of a command that must fail.
+    fn fails(&self, arguments: &[&str]) -> (i32, Value) {
+        let output = self.tenet(arguments).arg("--json").output().unwrap();
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success(), "{arguments:?} succeeded");
+        let last = error.lines().last().unwrap_or_default();
+        let json: Value = serde_json::from_str(last).unwrap_or_else(|_| panic!("{arguments:?}: {error}"));
+        (output.status.code().unwrap(), json["error"].clone())
+    }
+    fn up(&self, listen: &str) -> Server {
+        self.up_with(&self.data(), listen, &[])
+    }
+    fn up_with(&self, data: &Path, listen: &str, settings: &[(&str, &str)]) -> Server {
+        let arguments = ["up", "--json", "--data", data.to_str().unwrap(), "--listen", listen];
+        let log = self.directory.path().join("server.log");
+        let errors = fs::File::options().create(true).append(true).open(&log).unwrap();
+        let mut command = self.tenet(&arguments);
+        command.envs(settings.iter().copied()).stdout(Stdio::piped()).stderr(errors);
+        let mut child = command.spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let ready = serde_json::from_str(&line).unwrap_or_else(|_| {
+            let _ = child.kill();
+            panic!("{line}{}", fs::read_to_string(&log).unwrap())
+        });
+        Server { child, ready }
+    }
+    fn profile(&self, name: &str) -> PathBuf {
+        self.directory.path().join(".config/tenet").join(name)
+    }
+}
+
+impl Server {
+    fn address(&self) -> &str {
+        self.ready["address"].as_str().unwrap()
+    }
+    /// Where it listens, for a start that resumes.
+    fn listen(&self) -> String {
+        self.address().trim_start_matches("https://").to_owned()
+    }
+    fn signal(&self, signal: &str) {
+        let status = Command::new("kill").args([signal, &self.child.id().to_string()]).status().unwrap();
+        assert!(status.success());
+    }
+    /// Tells it to stop, and waits; its exit code.
+    fn stop(mut self) -> i32 {
+        self.signal("-TERM");
+        self.child.wait().unwrap().code().unwrap()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn text<'a>(json: &'a Value, at: &str) -> &'a str {
+    json.pointer(at).and_then(Value::as_str).unwrap_or_else(|| panic!("no `{at}` in {json}"))
+}
+
+const SCOPES: &str = "repositories:write,repositories:read,records:write,records:read,records:delete,records:erase,holds:write,objects:write,objects:read,objects:delete";
+
+/// An account, its client saved as a profile, and a repository.
+fn customer(world: &World, name: &str, basis: &str) -> (String, String) {
+    let account = world.json(&["account", "create", name]);
+    let account = text(&account, "/id").to_owned();
+    world.json(&["client", "create", "app", "--account", &account, "--scope", SCOPES, "--save", name]);
+    let repository = world.json(&[
+        "repository",
+        "create",
+        "papers",
+        "--classification",
+        "confidential",
+        "--keep",
+        "30",
+        "--basis",
+        basis,
+        "--searchable",
+        "/number",
+        "--as",
+        name,
+    ]);
+    (account, text(&repository, "/id").to_owned())
+}
+
+fn mode(path: &Path) -> u32 {
+    use std::os::unix::fs::PermissionsExt;
+    fs::metadata(path).unwrap().permissions().mode() & 0o777
+}
+
+#[test]
+fn from_the_first_start_to_the_second() {
+    let world = World::new();
+    let server = world.up("localhost:0");
+    let link = text(&server.ready, "/enrolment_link").to_owned();
+
+    // Everything that is secret is for the owner alone.
+    assert_eq!(mode(&world.data()), 0o700);
+    for file in ["provider.key", "data.db", "keys.db", "enrolment-link"] {
+        assert_eq!(mode(&world.data().join(file)), 0o600, "{file}");
+    }
+
+    // Nobody is an operator before the link is used; it can be used once.
+    assert_eq!(world.fails(&["account", "list"]).1["code"], "not-enrolled");
+    let enrolled = world.json(&["enrol", &link, "--name", "Ann Lee"]);
+    assert_eq!(text(&enrolled, "/role"), "administrator");
+    assert_eq!(mode(&world.profile("default.key")), 0o600);
+    let (exit, error) = world.fails(&["enrol", &link, "--save", "again"]);
+    assert_eq!((exit, error["code"].as_str()), (3, Some("link-invalid")), "{error}");
+
+    let (acme, papers) = customer(&world, "acme", "business");
+    let (_, other_papers) = customer(&world, "globex", "law");
+    let body = r#"{"number": "2026-7", "to": "Ada Lovelace"}"#;
+    let made = world.json(&["record", "put", "-r", &papers, "--body", body, "--as", "acme"]);
+    let record = text(&made, "/id").to_owned();
+    let read = world.json(&["record", "get", "-r", &papers, &record, "--as", "acme"]);
+    assert_eq!(text(&read, "/body/to"), "Ada Lovelace");
+    let found = world.json(&["record", "search", "-r", &papers, "/number=2026-7", "--as", "acme"]);
+    assert_eq!(text(&found, "/0/id"), record);
+
+    // Another account, knowing every id, gets what it would get if nothing were there.
+    let (exit, foreign) = world.fails(&["record", "get", "-r", &papers, &record, "--as", "globex"]);
+    assert_eq!(exit, 4);
+    let absent = "rec_00000000000000000000000000";
+    let (_, nothing) = world.fails(&["record", "get", "-r", &papers, absent, "--as", "globex"]);
+    assert_eq!((&foreign["code"], &foreign["what"]), (&nothing["code"], &nothing["what"]));
+    // An operator can't read at all.
+    assert_eq!(world.fails(&["record", "get", "-r", &papers, &record, "--as", "default"]).0, 3);
+
+    lifecycle(&world, &papers, &record);
+    retention_keeps(&world, &other_papers);
+    objects(&world, &papers);
+    the_log(&world, server.address());
+
+    // The data at rest holds nothing readable.
+    for file in ["data.db", "data.db-wal", "keys.db", "keys.db-wal"] {
+        let bytes = fs::read(world.data().join(file)).unwrap_or_default();
+        assert!(!bytes.windows(12).any(|window| window == b"Ada Lovelace"), "{file}");
+    }
+
+    // A suspended account's client is refused; a resumed one's is not.
+    world.json(&["account", "suspend", &acme]);
+    assert_eq!(world.fails(&["record", "list", "-r", &papers, "--as", "acme"]).0, 3);
+    world.json(&["account", "resume", &acme]);
+
+    // A second process on the directory is refused, by the pid of the first.
+    let data = world.data();
+    let second = ["up", "--data", data.to_str().unwrap(), "--listen", "localhost:0"];
+    let (exit, error) = world.fails(&second);
+    assert_eq!((exit, error["code"].as_str()), (5, Some("data-directory-held")));
+    assert!(text(&error, "/why").contains(&format!("process {} has", server.child.id())), "{error}");
+
+    let (listen, ca) = (server.listen(), fs::read(world.data().join("ca.pem")).unwrap());
+    assert_eq!(server.stop(), 0);
+    assert!(!world.data().join("enrolment-link").exists());
+
+    restored_from_a_copy(&world, &listen, &papers);
+
+    // The second start resumes: same authority, same log, same data, no new link.
+    let server = world.up(&listen);
+    assert_eq!(server.ready["enrolment_link"], Value::Null);
+    assert_eq!(server.ready["crashed_before"], 0);
+    assert_eq!(fs::read(world.data().join("ca.pem")).unwrap(), ca);
+    let listed = world.json(&["record", "list", "-r", &papers, "--as", "acme", "--bodies"]);
+    assert_eq!(listed.as_array().unwrap().len(), 1, "{listed}");
+    let verified = world.json(&["log", "verify"]);
+    assert!(verified["continues"].as_u64().unwrap() < verified["size"].as_u64().unwrap());
+    assert_eq!(server.stop(), 0);
+}
+
+/// After a clean stop the three files that the README names are a backup.
+fn restored_from_a_copy(world: &World, listen: &str, papers: &str) {
+    use std::os::unix::fs::DirBuilderExt;
+    let copy = world.directory.path().join("restored");
+    fs::DirBuilder::new().mode(0o700).create(&copy).unwrap();
+    for file in ["data.db", "keys.db", "provider.key"] {
+        fs::copy(world.data().join(file), copy.join(file)).unwrap();
+    }
+    let server = world.up_with(&copy, listen, &[]);
+    let listed = world.json(&["record", "list", "-r", papers, "--as", "acme", "--bodies"]);
+    assert_eq!(listed.as_array().unwrap().len(), 1, "{listed}");
+    assert_eq!(server.stop(), 0);
+}
+
+/// Delete, restore, hold, erase, and the certificate.
+fn lifecycle(world: &World, papers: &str, keep: &str) {
+    let made =
+        world.json(&["record", "put", "-r", papers, "--body", r#"{"number": "gone"}"#, "--as", "acme"]);
+    let record = text(&made, "/id");
+    let replaced = [
+        "record",
+        "put",
+        "-r",
+        papers,
+        "--record",
+        record,
+        "--body",
+        r#"{"number": "gone", "x": 1}"#,
+        "--if-match",
+        "\"1\"",
+        "--as",
+        "acme",
+    ];
+    assert_eq!(world.json(&replaced)["version"], 2);
+    assert_eq!(world.fails(&replaced).0, 5, "the version is not 1 any more");
+    let versions = world.json(&["record", "versions", "-r", papers, record, "--as", "acme"]);
+    assert_eq!(versions.as_array().unwrap().len(), 2);
+    let first = world.json(&["record", "get", "-r", papers, record, "--version", "1", "--as", "acme"]);
+    assert_eq!(first["body"].as_object().unwrap().len(), 1);
+
+    world.json(&["record", "delete", "-r", papers, record, "--as", "acme"]);
+    assert_eq!(world.fails(&["record", "get", "-r", papers, record, "--as", "acme"]).0, 4);
+    world.json(&["record", "restore", "-r", papers, record, "--as", "acme"]);
+    let hold = world.json(&["record", "hold", "-r", papers, record, "--reason", "case 12", "--as", "acme"]);
+    let (exit, error) = world.fails(&["record", "erase", "-r", papers, record, "--as", "acme"]);
+    assert_eq!((exit, error["clause"].as_str()), (5, Some("DD-1")), "{error}");
+    let explained = world.json(&["record", "explain", "-r", papers, record, "--as", "acme"]);
+    assert_eq!(explained["erasable_now"], false);
+    world.json(&["record", "release", text(&hold, "/id"), "--reason", "closed", "--as", "acme"]);
+
+    let file = world.directory.path().join("deleted.txt");
+    let file = file.to_str().unwrap();
+    world.json(&["record", "erase", "-r", papers, record, "--certificate", file, "--as", "acme"]);
+    let certificate = world.json(&["verify-certificate", file]);
+    assert!(certificate.to_string().contains(record) && !certificate.to_string().contains("gone"));
+    let forged = fs::read_to_string(file).unwrap().replace(record, keep);
+    fs::write(file, forged).unwrap();
+    assert_eq!(world.fails(&["verify-certificate", file]).0, 7);
+}
+
+fn retention_keeps(world: &World, papers: &str) {
+    let made = world.json(&["record", "put", "-r", papers, "--body", "{}", "--as", "globex"]);
+    let (exit, error) = world.fails(&["record", "erase", "-r", papers, text(&made, "/id"), "--as", "globex"]);
+    assert_eq!((exit, error["clause"].as_str()), (5, Some("AR-2")), "{error}");
+}
+
+/// Contents larger than many chunks come back as they were sent.
+fn objects(world: &World, papers: &str) {
+    let (sent, back) = (world.directory.path().join("sent.bin"), world.directory.path().join("back.bin"));
+    let content: Vec<u8> = (0..1_000_003u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+    fs::write(&sent, &content).unwrap();
+    let made = world.json(&["object", "put", "-r", papers, sent.to_str().unwrap(), "--as", "acme"]);
+    let object = text(&made, "/id");
+    assert_eq!(made["bytes"], 1_000_003);
+    world.json(&["object", "get", "-r", papers, object, "--out", back.to_str().unwrap(), "--as", "acme"]);
+    assert!(fs::read(&back).unwrap() == content);
+    let part = world.run(&["object", "get", "-r", papers, object, "--range", "65530-65545", "--as", "acme"]);
+    assert_eq!(part.stdout, &content[65_530..=65_545]);
+    assert_eq!(world.fails(&["object", "get", "-r", papers, object, "--as", "globex"]).0, 4);
+    world.json(&["object", "delete", "-r", papers, object, "--as", "acme"]);
+    assert_eq!(world.json(&["object", "list", "-r", papers, "--as", "acme"]).as_array().unwrap().len(), 0);
+}
+
+/// Verified on the server, copied, verified and proved from the copy; a flipped byte is found.
+fn the_log(world: &World, address: &str) {
+    let key = text(&world.json(&["log", "key"]), "/key").to_owned();
+    let ca = world.data().join("ca.pem");
+    let served = world.json(&["log", "key", address, "--ca", ca.to_str().unwrap()]);
+    assert_eq!(text(&served, "/key"), key);
+    assert_eq!(world.json(&["log", "verify"])["verified"], true);
+
+    let copy = world.directory.path().join("copy");
+    let copy = copy.to_str().unwrap();
+    let size = world.json(&["log", "export", copy])["size"].as_u64().unwrap();
+    assert_eq!(world.json(&["log", "verify", copy, "--key", &key])["size"], size);
+    let shown = world.json(&["log", "show", copy, "--key", &key, "--from", "0", "--limit", "1000"]);
+    let refused = |entry: &Value| text(entry, "/outcome").starts_with("refused: ");
+    assert!(shown.as_array().unwrap().iter().any(refused), "refusals are in the log");
+
+    let proof = world.directory.path().join("proof");
+    let proof = proof.to_str().unwrap();
+    world.json(&["log", "prove", "3", copy, "--key", &key, "--out", proof]);
+    assert_eq!(world.json(&["log", "check-proof", proof, "--key", &key])["index"], 3);
+    let forged = fs::read_to_string(proof).unwrap().replace("index 3", "index 2");
+    fs::write(proof, forged).unwrap();
+    assert_eq!(world.fails(&["log", "check-proof", proof, "--key", &key]).0, 7);
+    assert_eq!(world.fails(&["log", "prove", "1000000", copy, "--key", &key]).0, 4);
+
+    let bundles = Path::new(copy).join("tile/entries");
+    let bundle = fs::read_dir(&bundles).unwrap().next().unwrap().unwrap().path();
+    let file =
+        if bundle.is_dir() { fs::read_dir(&bundle).unwrap().next().unwrap().unwrap().path() } else { bundle };
+    let mut bytes = fs::read(&file).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&file, bytes).unwrap();
+    let (exit, error) = world.fails(&["log", "verify", copy, "--key", &key]);
+    assert_eq!(exit, 7);
+    assert!(text(&error, "/why").starts_with("entry "), "{error}");
+}
+
+#[test]
+fn a_server_that_was_killed_is_noticed_and_nothing_acknowledged_is_lost() {
+    let world = World::new();
+    let mut server = world.up("localhost:0");
+    world.json(&["enrol", text(&server.ready, "/enrolment_link")]);
+    let account = world.json(&["account", "create", "acme"]);
+    let listen = server.listen();
+    server.child.kill().unwrap();
+    server.child.wait().unwrap();
+    let server = world.up(&listen);
+    assert_eq!(server.ready["crashed_before"], 1);
+    assert_eq!(world.json(&["account", "list"])[0]["id"], account["id"]);
+    assert_eq!(world.json(&["log", "verify"])["verified"], true);
+    assert_eq!(server.stop(), 0);
+}
+
+/// Two servers over one PostgreSQL, with one provider key and one place for objects. Either serves
+/// everything; one that is killed leaves the other with the log to continue.
+#[test]
+fn two_servers_share_one_postgresql() {
+    let database = testkit::TestDatabase::create();
+    let world = World::new();
+    let socket = database.socket().display().to_string();
+    let url = |role: &str| format!("postgres:///{0}?host={socket}&user={0}_{role}", database.name());
+    let owner = world.directory.path().join("owner");
+    fs::write(&owner, url("owner")).unwrap();
+    fs::set_permissions(&owner, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    let (key, objects) =
+        (world.directory.path().join("provider.key"), world.directory.path().join("objects"));
+    let application = url("app");
+    let settings = [
+        ("TENET_DATABASE_URL", application.as_str()),
+        ("TENET_DATABASE_OWNER_URL_FILE", owner.to_str().unwrap()),
+        ("TENET_KEYS_FILE", key.to_str().unwrap()),
+        ("TENET_OBJECTS_DIRECTORY", objects.to_str().unwrap()),
+    ];
+    let mut one = world.up_with(&world.data(), "localhost:0", &settings);
+    world.json(&["enrol", text(&one.ready, "/enrolment_link")]);
+    let (_, papers) = customer(&world, "acme", "business");
+    let made = world.json(&["record", "put", "-r", &papers, "--body", r#"{"number": "1"}"#, "--as", "acme"]);
+    let record = text(&made, "/id");
+
+    let other_data = world.directory.path().join("other");
+    let two = world.up_with(&other_data, "localhost:0", &settings);
+    assert_eq!(two.ready["enrolment_link"], Value::Null, "there is an administrator");
+    assert_eq!(two.ready["log_key"], one.ready["log_key"]);
+    assert_eq!(
+        fs::read(other_data.join("ca.pem")).unwrap(),
+        fs::read(world.data().join("ca.pem")).unwrap(),
+        "one authority"
+    );
+    // The same identities, at the other server.
+    for name in ["default", "acme"] {
+        let path = world.profile(&format!("{name}.json"));
+        let moved = fs::read_to_string(&path).unwrap().replace(one.address(), two.address());
+        fs::write(&path, moved).unwrap();
+    }
+    let read = world.json(&["record", "get", "-r", &papers, record, "--as", "acme"]);
+    assert_eq!(text(&read, "/body/number"), "1");
+    one.child.kill().unwrap();
+    one.child.wait().unwrap();
+    let size = |answer: &Value| answer["size"].as_u64().unwrap();
+    let before = size(&world.json(&["log", "verify"]));
+    // Each look leaves events of its own; they reach the log once the other has taken over.
+    let took_over = (0..200).any(|_| {
+        world.json(&["account", "list"]);
+        size(&world.json(&["log", "verify"])) > before + 12
+    });
+    assert!(took_over, "the other continues the log");
+    assert_eq!(two.stop(), 0);
+}
+
+#[test]
+fn quickstart_does_what_it_shows() {
+    let world = World::new();
+    let server = world.up("localhost:0");
+    let data = world.data();
+    let walked = world.json(&["quickstart", "--data", data.to_str().unwrap()]);
+    let steps = walked["steps"].as_array().unwrap();
+    let refused: Vec<&Value> = steps.iter().filter(|step| step["exit"] != 0).collect();
+    assert_eq!(refused.len(), 1, "the other account's read alone");
+    assert_eq!(refused[0]["exit"], 4);
+    assert!(!walked.to_string().contains("tel_"), "the link's secret is not shown");
+    assert!(!data.join("enrolment-link").exists());
+    // A second walk does not get in the way of the first.
+    assert!(world.run(&["quickstart", "--data", data.to_str().unwrap()]).status.success());
+    assert_eq!(server.stop(), 0);
+}
+
+#[test]
+fn a_wrong_configuration_is_refused_with_what_is_right() {
+    let world = World::new();
+    let file = world.directory.path().join("tenet.toml");
+    fs::write(&file, "[server]\nlistn = \"localhost:1\"\n").unwrap();
+    for command in [["config", "check"].as_slice(), &["up"]] {
+        let arguments = [command, &["--config", file.to_str().unwrap()]].concat();
+        let (exit, error) = world.fails(&arguments);
+        assert_eq!(exit, 2);
+        assert!(text(&error, "/why").ends_with("unknown key `server.listn`: did you mean `server.listen`?"));
+    }
+    let (exit, error) = world.fails(&["up", "--database", "postgres://u:hunter2@h/d"]);
+    assert_eq!(exit, 2);
+    assert!(!error.to_string().contains("hunter2"));
+    assert_eq!(world.run(&["no-such-command"]).status.code(), Some(2));
+    assert_eq!(world.fails(&["log", "verify", "/nowhere", "--key", "/nowhere"]).0, 4);
+}
+
+#[test]
+fn an_exposed_data_directory_is_refused() {
+    let world = World::new();
+    fs::create_dir(world.data()).unwrap();
+    let data = world.data();
+    fs::set_permissions(&data, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let (exit, error) = world.fails(&["up", "--data", data.to_str().unwrap(), "--listen", "localhost:0"]);
+    assert_eq!((exit, error["code"].as_str()), (3, Some("data-directory-exposed")));
+    assert!(text(&error, "/why").contains("chmod 700"));
+}
+
+#[test]
+fn a_second_interrupt_stops_at_once() {
+    let world = World::new();
+    let mut server = world.up("localhost:0");
+    // A request that never ends keeps the drain waiting: a connection that says half a request.
+    let address = text(&server.ready, "/listeners/0").to_owned();
+    let held = std::net::TcpStream::connect(address).unwrap();
+    server.signal("-INT");
+    server.signal("-INT");
+    let code = server.child.wait().unwrap().code();
+    drop(held);
+    // Either the drain was quicker than the second signal, or it was cut short: never left hanging.
+    assert!(matches!(code, Some(0 | 130)), "{code:?}");
+}

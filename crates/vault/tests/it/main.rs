@@ -1,0 +1,11 @@
+//! The vault on both engines: the life of records and objects, and the walls between accounts.
+
+#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+mod batch;
+mod isolation;
+mod lifecycle;
+mod objects;
+mod records;
+mod search;
+mod support;

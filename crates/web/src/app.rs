@@ -1,0 +1,218 @@
+//! The application: what the handlers share, and the router over it.
+
+use std::{
+    collections::HashMap,
+    net::IpAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use access::Access;
+use axum::{Router, http::Method, middleware};
+use base::{Actor, Context, Scheme, Timestamp};
+use keys::Keys;
+use ledger::{Act, Activity, LogSigner, ObjectRef};
+use store::{Store, SystemScope};
+use tokio::sync::Semaphore;
+use vault::Vault;
+
+use crate::{
+    Limits,
+    limits::Rate,
+    metrics::Metrics,
+    observe::{no_route, observe},
+    openapi,
+    route::{Route, RouteInfo},
+    routes,
+    throttle::Throttle,
+};
+
+/// How often one kind of limit, or one caller beyond its rate, leaves an event: a flood must not fill the log.
+const NOTES: Rate = Rate::new(1, 1);
+
+/// What the application is made of.
+pub struct AppParts {
+    /// Who may do what.
+    pub access: Access,
+    /// Customers' data.
+    pub vault: Vault,
+    /// The keys, for their status and rotation.
+    pub keys: Keys,
+    /// The data realm: the log is served from it.
+    pub store: Store,
+    /// In whose name the server records what nobody in particular did: refused connections, limits.
+    pub system: SystemScope,
+    /// Signs the log; its verifier key is served.
+    pub signer: Arc<LogSigner>,
+    /// The organisation's classifications.
+    pub scheme: Scheme,
+    /// The limits.
+    pub limits: Limits,
+    /// The version that runs, for the OpenAPI document and the metrics.
+    pub version: &'static str,
+}
+
+/// The HTTP API. Cheap to clone.
+#[derive(Clone)]
+pub struct App(Arc<Inner>);
+
+struct Inner {
+    parts: AppParts,
+    metrics: Metrics,
+    places: Arc<Semaphore>,
+    callers: Throttle<Actor>,
+    peers: Throttle<IpAddr>,
+    sign_ins: Throttle<IpAddr>,
+    notes: Throttle<Actor>,
+    limit_notes: Throttle<&'static str>,
+    routes: HashMap<String, Vec<RouteInfo>>,
+    document: String,
+    stopping: AtomicBool,
+}
+
+impl App {
+    /// An application of these parts.
+    pub fn new(parts: AppParts) -> Self {
+        let context = parts.store.context().clone();
+        let limits = &parts.limits;
+        let tracked = limits.tracked_callers;
+        let mut index: HashMap<String, Vec<RouteInfo>> = HashMap::new();
+        let routes = routes::all();
+        let document = openapi::document(&routes, parts.version);
+        for route in routes {
+            index.entry(route.info.template()).or_default().push(route.info);
+        }
+        let inner = Inner {
+            metrics: Metrics::new(parts.version),
+            places: Arc::new(Semaphore::new(limits.requests.min(Semaphore::MAX_PERMITS))),
+            callers: Throttle::new(limits.client_rate, tracked, context.clone()),
+            peers: Throttle::new(limits.peer_rate, tracked, context.clone()),
+            sign_ins: Throttle::new(limits.sign_in_rate, tracked, context.clone()),
+            notes: Throttle::new(NOTES, tracked, context.clone()),
+            limit_notes: Throttle::new(NOTES, tracked, context),
+            routes: index,
+            document: document.to_json().unwrap_or_default(),
+            stopping: AtomicBool::new(false),
+            parts,
+        };
+        Self(Arc::new(inner))
+    }
+
+    /// The router: every route, problems for what is none, and the outermost layer.
+    pub fn router(&self) -> Router {
+        let mut router = Router::new();
+        for Route { info, handler, .. } in routes::all() {
+            router = router.route(&info.template(), handler);
+        }
+        router
+            .fallback(no_route)
+            .layer(middleware::from_fn_with_state(self.clone(), observe))
+            .with_state(self.clone())
+    }
+
+    /// Says that the server is stopping: `/readyz` answers no from now on.
+    pub fn stop(&self) {
+        self.0.stopping.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.0.stopping.load(Ordering::Relaxed)
+    }
+    pub(crate) fn access(&self) -> &Access {
+        &self.0.parts.access
+    }
+    pub(crate) fn vault(&self) -> &Vault {
+        &self.0.parts.vault
+    }
+    pub(crate) fn keys(&self) -> &Keys {
+        &self.0.parts.keys
+    }
+    pub(crate) fn store(&self) -> &Store {
+        &self.0.parts.store
+    }
+    pub(crate) fn signer(&self) -> &LogSigner {
+        &self.0.parts.signer
+    }
+    pub(crate) fn scheme(&self) -> &Scheme {
+        &self.0.parts.scheme
+    }
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.0.parts.limits
+    }
+    pub(crate) fn context(&self) -> &Context {
+        self.0.parts.store.context()
+    }
+    pub(crate) fn now(&self) -> Timestamp {
+        self.context().now()
+    }
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.0.metrics
+    }
+    pub(crate) fn places(&self) -> Arc<Semaphore> {
+        Arc::clone(&self.0.places)
+    }
+    pub(crate) fn callers(&self) -> &Throttle<Actor> {
+        &self.0.callers
+    }
+    pub(crate) fn peers(&self) -> &Throttle<IpAddr> {
+        &self.0.peers
+    }
+    pub(crate) fn sign_ins(&self) -> &Throttle<IpAddr> {
+        &self.0.sign_ins
+    }
+    pub(crate) fn notes(&self) -> &Throttle<Actor> {
+        &self.0.notes
+    }
+    pub(crate) fn document(&self) -> &str {
+        &self.0.document
+    }
+
+    /// What is known of the route that a template and method lead to.
+    pub(crate) fn route(&self, method: &Method, template: &str) -> Option<&RouteInfo> {
+        self.0.routes.get(template)?.iter().find(|info| info.answers(method))
+    }
+
+    /// The methods that a template takes, for `Allow`.
+    pub(crate) fn methods(&self, template: &str) -> String {
+        let mut methods: Vec<&str> = Vec::new();
+        for info in self.0.routes.get(template).into_iter().flatten() {
+            methods.push(info.method);
+            if info.method == "GET" {
+                methods.push("HEAD");
+            }
+        }
+        methods.sort_unstable();
+        methods.join(", ")
+    }
+
+    /// Records that a limit of the server as a whole, or of unknown callers, is exceeded: at most one
+    /// event a second for each, so that a flood can't fill the log.
+    pub(crate) async fn note_limit(&self, limit: &'static str) {
+        let act = Act::refused(Activity::LimitExceed, ObjectRef::new("limit", limit), limit, None);
+        self.note(limit, act).await;
+    }
+
+    /// Records a connection that was refused, under the same bound.
+    pub(crate) async fn note_connection(&self, reason: &'static str) {
+        let object = ObjectRef::new("connection", "-");
+        let act = Act::refused(Activity::ConnectionRefused, object, reason, Some("TR-4"));
+        self.note(reason, act).await;
+    }
+
+    async fn note(&self, what: &'static str, act: Act) {
+        if self.0.limit_notes.admit(&what).is_err() {
+            return;
+        }
+        if let Err(error) = self.store().record_system(&self.0.parts.system, act).await {
+            tracing::error!(%error, what, "a refusal could not be recorded; it stands");
+        }
+    }
+}
+
+impl std::fmt::Debug for App {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("App")
+    }
+}

@@ -1,0 +1,36 @@
+//! The HTTP API: routes, problems, limits, TLS, the OpenAPI description.
+//!
+//! [`App`] is made of [`AppParts`]; [`App::router`] is the whole API, and [`serve`] puts it behind TLS. A
+//! handler takes what it needs from the request, asks `access` whether the caller may, and calls the
+//! domain. Which account a call is about comes from its token alone: no path, query, header or body names
+//! one. Nothing here decides what is allowed, and nothing here knows SQL or keys.
+
+mod app;
+mod caller;
+mod extract;
+mod limits;
+mod metrics;
+mod observe;
+mod openapi;
+mod outgoing;
+mod paced;
+mod problem;
+mod request;
+mod route;
+mod routes;
+mod schema;
+mod serve;
+mod throttle;
+mod tls;
+
+pub use app::{App, AppParts};
+pub use limits::{Limits, Rate};
+pub use problem::{PROBLEM_JSON, Problem, TYPE_PREFIX};
+pub use route::{Callers, RouteInfo};
+pub use serve::{ServeError, serve};
+pub use tls::{Certificate, SUITES, TlsError, TlsPem};
+
+/// What is known of every route, in the order of the list: for the table that the tests hold.
+pub fn routes() -> Vec<RouteInfo> {
+    routes::all().into_iter().map(|route| route.info).collect()
+}

@@ -1,0 +1,70 @@
+//! Whether the server lives, is ready, and how it does. Nothing here is about anybody.
+
+use axum::{
+    Json,
+    extract::State,
+    http::header,
+    response::{IntoResponse, Response},
+};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::{
+    App,
+    problem::{Http, Problem},
+};
+
+/// How the server is.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Health {
+    /// `ok`.
+    #[schema(pattern = "^ok$", example = "ok")]
+    status: &'static str,
+    /// Whether there is space: while there is none, writes are refused and reads go on.
+    #[schema(nullable = false)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    storage: Option<&'static str>,
+}
+
+/// Whether the server lives.
+#[utoipa::path(get, path = "/healthz", operation_id = "healthz",
+    responses((status = 200, description = "It lives.", body = Health)))]
+pub(crate) async fn healthz() -> Json<Health> {
+    Json(Health { status: "ok", storage: None })
+}
+
+/// Whether the server can serve: the database answers, and it is not stopping.
+#[utoipa::path(get, path = "/readyz", operation_id = "readyz",
+    responses((status = 200, description = "It is ready.", body = Health)))]
+pub(crate) async fn readyz(State(app): State<App>) -> Result<Json<Health>, Problem> {
+    if app.is_stopping() {
+        return Err(Problem::http(Http::NotReady, "the server is stopping"));
+    }
+    app.store().ready().await?;
+    let storage = if app.store().is_full() { "full" } else { "ok" };
+    Ok(Json(Health { status: "ok", storage: Some(storage) }))
+}
+
+/// Metrics for Prometheus (OpenMetrics 1.0 text).
+#[utoipa::path(get, path = "/metrics", operation_id = "metrics",
+    responses((status = 200, description = "The metrics.", body = String,
+        content_type = "application/openmetrics-text")))]
+pub(crate) async fn metrics(State(app): State<App>) -> Result<Response, Problem> {
+    let waiting = app.store().events_waiting().await?;
+    let size = match app.store().checkpoint().await? {
+        Some(note) => app.signer().verifier().verify(&note).map_or(0, |checkpoint| checkpoint.size),
+        None => 0,
+    };
+    app.metrics().set_log(waiting, size);
+    app.metrics().set_full(app.store().is_full());
+    let text = app.metrics().text().map_err(|_| Problem::internal("metrics can't be written"))?;
+    let media = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    Ok(([(header::CONTENT_TYPE, media)], text).into_response())
+}
+
+/// This description.
+#[utoipa::path(get, path = "/openapi.json", operation_id = "openapi",
+    responses((status = 200, description = "The OpenAPI 3.1 document.", body = crate::schema::AnyObject)))]
+pub(crate) async fn openapi(State(app): State<App>) -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], app.document().to_owned()).into_response()
+}

@@ -1,0 +1,140 @@
+//! Operators: inviting, listing and revoking them. For operators.
+
+use access::{Operator, Role};
+use axum::{Json, extract::State, http::StatusCode};
+use base::{OperatorId, Timestamp, kinds};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::{
+    App,
+    caller::Caller,
+    extract::{Json as Body, Path, Query},
+    problem::Problem,
+    routes::page::After,
+    schema::{InstantText, OperatorIdText},
+};
+
+/// An operator.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Operator)]
+pub(crate) struct OperatorBody {
+    /// Its id.
+    #[schema(value_type = OperatorIdText)]
+    id: OperatorId,
+    /// The name that it enrolled with.
+    name: String,
+    /// What it may do: `administrator` or `auditor`.
+    #[schema(value_type = RoleBody)]
+    role: &'static str,
+    /// When it enrolled.
+    #[schema(value_type = InstantText)]
+    enrolled_at: Timestamp,
+    /// When it was revoked, if it was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, required = false, value_type = InstantText)]
+    revoked_at: Option<Timestamp>,
+}
+
+impl From<Operator> for OperatorBody {
+    fn from(operator: Operator) -> Self {
+        Self {
+            id: operator.id,
+            name: operator.name,
+            role: operator.role.as_str(),
+            enrolled_at: operator.enrolled,
+            revoked_at: operator.revoked,
+        }
+    }
+}
+
+/// What an operator may do.
+#[derive(Clone, Copy, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+#[schema(as = Role)]
+pub(crate) enum RoleBody {
+    /// Runs the platform: accounts, clients, operators, keys.
+    Administrator,
+    /// Looks at the platform, and changes nothing.
+    Auditor,
+}
+
+/// An invitation.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"role": "auditor"}))]
+pub(crate) struct InvitationBody {
+    /// The role of whoever uses the link.
+    role: RoleBody,
+}
+
+/// A link that works once. This is the only time that its secret is seen.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct LinkBody {
+    /// The secret.
+    secret: String,
+    /// The role of whoever uses it.
+    #[schema(value_type = RoleBody)]
+    role: &'static str,
+    /// Until when it works.
+    #[schema(value_type = InstantText)]
+    expires_at: Timestamp,
+}
+
+/// A page of operators.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct OperatorList {
+    /// The operators, in the order in which they enrolled.
+    items: Vec<OperatorBody>,
+    /// What to send as `after` for the next page; absent on the last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, required = false, value_type = OperatorIdText)]
+    next: Option<OperatorId>,
+}
+
+/// Invites somebody to become an operator.
+#[utoipa::path(post, path = "/v1/operators/links", operation_id = "invite_operator", request_body = InvitationBody,
+    responses((status = 201, description = "The link.", body = LinkBody)))]
+pub(crate) async fn invite(
+    State(app): State<App>,
+    caller: Caller,
+    Body(body): Body<InvitationBody>,
+) -> Result<(StatusCode, Json<LinkBody>), Problem> {
+    let role = match body.role {
+        RoleBody::Administrator => Role::Administrator,
+        RoleBody::Auditor => Role::Auditor,
+    };
+    let link = app.access().link_create(caller.principal(), role).await?;
+    let body =
+        LinkBody { secret: link.secret.expose().clone(), role: link.role.as_str(), expires_at: link.expires };
+    Ok((StatusCode::CREATED, Json(body)))
+}
+
+/// Lists the operators, revoked ones too.
+#[utoipa::path(get, path = "/v1/operators", operation_id = "list_operators",
+    params(
+        ("after" = inline(Option<OperatorIdText>), Query, description = "`next` of the page before."),
+        ("limit" = Option<u32>, Query, minimum = 1, maximum = 500, description = "Most on the page; 100 if left out."),
+    ),
+    responses((status = 200, description = "A page.", body = OperatorList)))]
+pub(crate) async fn list(
+    State(app): State<App>,
+    caller: Caller,
+    Query(page): Query<After<kinds::Operator>>,
+) -> Result<Json<OperatorList>, Problem> {
+    let found = app.access().operator_list(caller.principal(), page.after, page.limit).await?;
+    Ok(Json(OperatorList { items: found.items.into_iter().map(Into::into).collect(), next: found.next }))
+}
+
+/// Revokes an operator for good, at once. The last administrator stays.
+#[utoipa::path(post, path = "/v1/operators/{operator}/revoke", operation_id = "revoke_operator",
+    params(("operator" = OperatorIdText, Path)),
+    responses((status = 200, description = "Revoked.", body = OperatorBody)))]
+pub(crate) async fn revoke(
+    State(app): State<App>,
+    caller: Caller,
+    Path(operator): Path<OperatorId>,
+) -> Result<Json<OperatorBody>, Problem> {
+    let revoked = app.access().operator_revoke(caller.principal(), operator).await?;
+    Ok(Json(revoked.into_inner().into()))
+}

@@ -1,0 +1,211 @@
+//! Serving: the listener, its limits, and the draining at the end.
+
+use std::{
+    io,
+    net::SocketAddr,
+    pin::Pin,
+    sync::{Arc, Mutex},
+    task::{Context, Poll},
+};
+
+use axum_server::{
+    Handle,
+    accept::Accept,
+    tls_rustls::{RustlsAcceptor, RustlsConfig},
+};
+use futures::FutureExt;
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::TcpStream,
+    sync::{OwnedSemaphorePermit, Semaphore, watch},
+    task::JoinSet,
+};
+
+use crate::{
+    App,
+    tls::{Certificate, TlsError, config},
+};
+
+/// The least that hyper takes for all headers of a request, in bytes.
+const LEAST_HEADER_BYTES: usize = 8_192;
+/// Between pings on an idle HTTP/2 connection, in seconds; the same again without an answer ends it.
+const PING_SECONDS: u64 = 20;
+/// Streams that a peer may open and reset at once before the connection is closed (rapid reset).
+const PENDING_RESETS: usize = 32;
+
+/// Serving failed.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The certificate or the key.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// The listener.
+    #[error("the listener failed: {0}")]
+    Listener(#[from] io::Error),
+}
+
+/// Serves the application on `listener` until `stop` says so; then takes no more connections, answers
+/// `/readyz` with no, lets requests in hand end for as long as the limits say, and returns. Connections
+/// that idle are told to go; those that don't end in time are cut.
+pub async fn serve(
+    app: App,
+    certificate: impl Into<Certificate>,
+    listener: std::net::TcpListener,
+    stop: watch::Receiver<bool>,
+) -> Result<(), ServeError> {
+    let limits = app.limits().clone();
+    let handle = Handle::new();
+    let acceptor = RustlsAcceptor::new(RustlsConfig::from_config(config(&certificate.into())?))
+        .handshake_timeout(limits.handshake_timeout.into())
+        .acceptor(Bounded::new(app.clone(), limits.connections));
+    let notes = Notes { app: app.clone(), running: Arc::default() };
+    let refusals = notes.clone();
+    let mut server = axum_server::from_tcp(listener)?
+        .acceptor(acceptor)
+        .handle(handle.clone())
+        .first_request_timeout(std::time::Duration::from(limits.header_timeout))
+        .accept_error_handler(move |_, error| refusals.refused(error));
+    let header_bytes =
+        usize::try_from(limits.header_bytes).unwrap_or(LEAST_HEADER_BYTES).max(LEAST_HEADER_BYTES);
+    let builder = server.http_builder();
+    builder
+        .http1()
+        .max_buf_size(header_bytes)
+        .max_headers(limits.headers)
+        .header_read_timeout(std::time::Duration::from(limits.header_timeout))
+        .half_close(false);
+    builder
+        .http2()
+        .max_header_list_size(limits.header_bytes)
+        .max_concurrent_streams(limits.streams_per_connection)
+        .max_pending_accept_reset_streams(PENDING_RESETS)
+        .keep_alive_interval(std::time::Duration::from_secs(PING_SECONDS))
+        .keep_alive_timeout(std::time::Duration::from_secs(PING_SECONDS));
+    let drained = drain_when(app.clone(), handle, stop);
+    let service = app.router().into_make_service_with_connect_info::<SocketAddr>();
+    let serving = server.serve(service);
+    tokio::pin!(serving, drained);
+    tokio::select! {
+        ended = &mut serving => ended?,
+        () = &mut drained => serving.await?,
+    }
+    notes.finish().await;
+    Ok(())
+}
+
+async fn drain_when(app: App, handle: Handle<SocketAddr>, mut stop: watch::Receiver<bool>) {
+    // A sender that is gone can't say stop any more: that counts as one.
+    let _ = stop.wait_for(|stop| *stop).await;
+    app.stop();
+    handle.graceful_shutdown(Some(app.limits().drain.into()));
+}
+
+/// Records connections that came to nothing, beside the loop that takes them in.
+#[derive(Clone)]
+struct Notes {
+    app: App,
+    running: Arc<Mutex<JoinSet<()>>>,
+}
+
+impl Notes {
+    /// Too many connections, or a handshake that failed or took too long.
+    fn refused(&self, error: &io::Error) {
+        let reason = match error.kind() {
+            io::ErrorKind::QuotaExceeded => "too-many-connections",
+            io::ErrorKind::TimedOut => "handshake-timeout",
+            // The peer left, or a monitor looked whether the port is open: no refusal of ours.
+            io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => {
+                return;
+            }
+            _ => "handshake-failed",
+        };
+        self.app.metrics().refused(reason);
+        let app = self.app.clone();
+        let Ok(mut running) = self.running.lock() else { return };
+        while running.try_join_next().is_some() {}
+        running.spawn(async move { app.note_connection(reason).await });
+    }
+
+    /// Waits for those that are being written.
+    async fn finish(&self) {
+        let Ok(running) = self.running.lock().map(|mut running| std::mem::take(&mut *running)) else {
+            return;
+        };
+        running.join_all().await;
+    }
+}
+
+/// Takes at most so many connections at once.
+#[derive(Clone)]
+struct Bounded {
+    app: App,
+    places: Arc<Semaphore>,
+}
+
+impl Bounded {
+    fn new(app: App, most: usize) -> Self {
+        Self { app, places: Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS))) }
+    }
+}
+
+impl<S: Send + 'static> Accept<TcpStream, S> for Bounded {
+    type Stream = Held;
+    type Service = S;
+    type Future = futures::future::BoxFuture<'static, io::Result<(Held, S)>>;
+
+    fn accept(&self, stream: TcpStream, service: S) -> Self::Future {
+        let (app, place) = (self.app.clone(), self.places.clone().try_acquire_owned());
+        async move {
+            let place = place.map_err(|_| io::Error::from(io::ErrorKind::QuotaExceeded))?;
+            stream.set_nodelay(true)?;
+            app.metrics().connections().inc();
+            Ok((Held { stream, app, _place: place }, service))
+        }
+        .boxed()
+    }
+}
+
+/// A connection that holds its place until it is dropped.
+struct Held {
+    stream: TcpStream,
+    app: App,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.app.metrics().connections().dec();
+    }
+}
+
+impl AsyncRead for Held {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Held {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, buf)
+    }
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        pieces: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, pieces)
+    }
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+}

@@ -1,0 +1,188 @@
+//! What callers rely on: preconditions, repetition, labels, and that what is taken away is away at once.
+
+use access::SigningKey;
+use base::SecretBytes;
+use base64::{Engine, engine::general_purpose::STANDARD};
+use serde_json::json;
+
+use crate::support::{World, ask, challenge, public};
+
+testkit::on_both_engines! {
+    async fn a_change_that_expects_another_version_is_refused(h: Harness) {
+        let world = World::new(h).await;
+        let records = format!("/v1/repositories/{}/records", world.repository("r", "internal").await);
+        let made = ask("POST", &records).bearer(&world.client.token).json(&json!({"n": 1}));
+        let made = world.call(made).await.expect(201);
+        let path = format!("{records}/{}", made.text("/id"));
+        let put = |tag: &'static str| {
+            ask("PUT", path.clone()).bearer(&world.client.token).header("if-match", tag).json(&json!({"n": 2}))
+        };
+        world.call(put("\"1\"")).await.expect(200);
+        let stale = world.call(put("\"1\"")).await.expect(412);
+        assert_eq!(stale.text("/code"), "precondition-failed");
+        assert_eq!(stale.text("/clause"), "CD-2");
+        world.call(put("\"something-else\"")).await.expect(412);
+        world.call(put("*")).await.expect(200);
+        assert_eq!(world.call(put("3")).await.expect(400).text("/field"), "if-match");
+    }
+
+    async fn a_repeated_request_is_done_once(h: Harness) {
+        let world = World::new(h).await;
+        let records = format!("/v1/repositories/{}/records", world.repository("r", "internal").await);
+        let send = |n: i32| {
+            ask("POST", records.clone()).bearer(&world.client.token).header("idempotency-key", "k-1").json(&json!({"n": n}))
+        };
+        let first = world.call(send(1)).await.expect(201);
+        let again = world.call(send(1)).await.expect(201);
+        assert_eq!(first.text("/id"), again.text("/id"));
+        assert_eq!((first.header("idempotency-replayed"), again.header("idempotency-replayed")), ("", "true"));
+        assert_eq!(world.events_of(&again), ["idempotency.replay"]);
+        assert_eq!(world.call(send(2)).await.expect(409).text("/code"), "idempotency-key-reused");
+        let other = send(1).header("idempotency-key", "k-2");
+        assert_eq!(world.call(other).await.expect(400).text("/field"), "idempotency-key");
+    }
+
+    async fn a_label_above_the_repository_is_refused_by_its_clause(h: Harness) {
+        let world = World::new(h).await;
+        let records = format!("/v1/repositories/{}/records", world.repository("r", "internal").await);
+        let path = format!("{records}?classification=restricted");
+        let refused = world.call(ask("POST", path).bearer(&world.client.token).json(&json!({}))).await.expect(400);
+        assert_eq!((refused.text("/clause"), refused.text("/field")), ("RR-2".into(), "classification".into()));
+        assert_eq!(world.events_of(&refused), ["record.create"]);
+    }
+
+    async fn a_batch_gives_no_right_that_its_parts_would_not(h: Harness) {
+        let world = World::new(h).await;
+        let records = format!("/v1/repositories/{}/records", world.repository("r", "internal").await);
+        let made = ask("POST", &records).bearer(&world.client.token).json(&json!({"n": 1}));
+        let id = world.call(made).await.expect(201).text("/id");
+        let writer = world.make_client(&world.account, "records:read records:write").await;
+        let batch = |operations: serde_json::Value| {
+            ask("POST", format!("{records}/batch")).bearer(&writer.token).json(&json!({"operations": operations}))
+        };
+        let create = json!({"op": "create", "body": {"n": 2}});
+        let delete = json!({"op": "delete", "id": id});
+        let refused = world.call(batch(json!([create, delete]))).await.expect(403);
+        assert_eq!(world.events_of(&refused), ["access.deny"]);
+        world.call(ask("GET", format!("{records}/{id}")).bearer(&writer.token)).await.expect(200);
+        let listed = world.call(ask("GET", records.clone()).bearer(&writer.token)).await.expect(200);
+        assert_eq!(listed.json()["items"].as_array().unwrap_or(&Vec::new()).len(), 1, "nothing of the batch was done");
+        world.call(batch(json!([create]))).await.expect(200);
+    }
+
+    async fn a_clearance_bounds_what_a_client_touches(h: Harness) {
+        let world = World::new(h).await;
+        let scopes = "records:read records:write";
+        let cleared = world.make_client_cleared(&world.account, scopes, Some("internal")).await;
+        for (name, status) in [("public", 201), ("internal", 201), ("confidential", 403), ("restricted", 403)] {
+            let records = format!("/v1/repositories/{}/records", world.repository(name, name).await);
+            let made = ask("POST", &records).bearer(&cleared.token).json(&json!({"n": 1}));
+            world.call(made).await.expect(status);
+        }
+    }
+
+    async fn what_is_stored_comes_back_to_the_byte(h: Harness) {
+        let world = World::new(h).await;
+        let records = format!("/v1/repositories/{}/records", world.repository("r", "internal").await);
+        let body = r#"{"big": 123456789012345678901234567890, "z": 1.10, "a": 1e400, "b": [ ]}"#;
+        let made = ask("POST", &records).bearer(&world.client.token).raw("application/json", body);
+        let made = world.plain(made).await;
+        if made.status == 201 {
+            let path = format!("{records}/{}", made.text("/id"));
+            let read = world.plain(ask("GET", path).bearer(&world.client.token)).await.expect(200);
+            assert!(String::from_utf8(read.bytes).unwrap().contains("123456789012345678901234567890"));
+        } else {
+            assert_eq!(made.status, 400, "a number that can't be kept is refused, not changed");
+        }
+    }
+
+    async fn revocation_and_suspension_act_at_once(h: Harness) {
+        let world = World::new(h).await;
+        let list = || ask("GET", "/v1/repositories").bearer(&world.client.token);
+        world.call(list()).await.expect(200);
+        let account = format!("/v1/accounts/{}", world.account);
+        world.call(ask("POST", format!("{account}/suspend")).bearer(&world.operator)).await.expect(200);
+        world.call(list()).await.expect(401);
+        let form = format!("grant_type=client_credentials&client_id={}&client_secret={}", world.client.id, world.client.secret);
+        let refused = world.call(ask("POST", "/v1/token").form(&form)).await.expect(400);
+        assert_eq!(refused.text("/error"), "unauthorized_client");
+        world.call(ask("POST", format!("{account}/resume")).bearer(&world.operator)).await.expect(200);
+        world.call(list()).await.expect(200);
+        let revoke = ask("POST", format!("/v1/clients/{}/revoke", world.client.id)).bearer(&world.operator);
+        world.call(revoke).await.expect(200);
+        world.call(list()).await.expect(401);
+    }
+
+    async fn each_way_of_client_authentication_works_and_none_mix(h: Harness) {
+        let world = World::new(h).await;
+        let (id, secret) = (&world.client.id, &world.client.secret);
+        let grant = "grant_type=client_credentials";
+        let basic = format!("Basic {}", STANDARD.encode(format!("{id}:{secret}")));
+        let by_basic = ask("POST", "/v1/token").header("authorization", &basic);
+        let token = world.call(by_basic.form(&format!("{grant}&scope=records:read&account={}", world.account))).await;
+        let token = token.expect(200);
+        assert_eq!((token.text("/scope"), token.text("/account")), ("records:read".into(), world.account.clone()));
+        assert_eq!(token.header("cache-control"), "no-store");
+
+        let key = SigningKey::from_seed(&SecretBytes::new(vec![9; 32])).unwrap();
+        let body = json!({"name": "signs", "scope": "records:read", "public_key": public(&key.public())});
+        let made = ask("POST", format!("/v1/accounts/{}/clients", world.account)).bearer(&world.operator).json(&body);
+        let made = world.call(made).await.expect(201);
+        assert!(made.json().get("secret").is_none());
+        world.sign_in(&key, &made.text("/client/id")).await;
+
+        for (form, header, status, error) in [
+            (format!("{grant}&client_id={id}&client_secret=wrong"), None, 401, "invalid_client"),
+            (grant.to_owned(), Some(format!("Basic {}", STANDARD.encode(format!("{id}:no")))), 401, "invalid_client"),
+            (grant.to_owned(), Some("Basic !".to_owned()), 401, "invalid_client"),
+            (grant.to_owned(), None, 401, "invalid_client"),
+            (format!("{grant}&client_id={id}&client_secret={secret}"), Some(basic.clone()), 400, "invalid_request"),
+            (format!("client_id={id}&client_secret={secret}"), None, 400, "invalid_request"),
+            (format!("{grant}&{grant}"), None, 400, "invalid_request"),
+            (format!("grant_type=password&client_id={id}&client_secret={secret}"), None, 400, "unsupported_grant_type"),
+            (format!("{grant}&client_id={id}&client_secret={secret}&scope=root"), None, 400, "invalid_scope"),
+            (format!("{grant}&client_id={id}&client_secret={secret}&account=acc_x"), None, 400, "invalid_grant"),
+        ] {
+            let mut asked = ask("POST", "/v1/token").form(&form);
+            let by_header = header.is_some();
+            if let Some(header) = header {
+                asked = asked.header("authorization", header);
+            }
+            let refused = world.call(asked).await.expect(status);
+            assert_eq!(refused.text("/error"), error, "{form}");
+            let scheme = if status != 401 { "" } else if by_header { "Basic realm=\"tenet\"" } else { "Bearer realm=\"tenet\"" };
+            assert_eq!(challenge(&refused), scheme, "{form}");
+        }
+    }
+
+    async fn an_operator_link_works_once(h: Harness) {
+        let world = World::new(h).await;
+        let link = ask("POST", "/v1/operators/links").bearer(&world.operator).json(&json!({"role": "auditor"}));
+        let secret = world.call(link).await.expect(201).text("/secret");
+        let enrol = |seed: u8| {
+            let key = SigningKey::from_seed(&SecretBytes::new(vec![seed; 32])).unwrap();
+            let body = json!({"secret": secret, "name": "Grace", "public_key": public(&key.public())});
+            ask("POST", "/v1/enrol").json(&body)
+        };
+        world.call(enrol(3)).await.expect(201);
+        assert_eq!(world.call(enrol(4)).await.expect(401).text("/code"), "link-invalid");
+    }
+
+    async fn full_tiles_are_for_ever_and_the_rest_for_a_moment(h: Harness) {
+        let world = World::new(h).await;
+        for _ in 0..260 {
+            world.call(ask("GET", "/v1/repositories").bearer(&world.client.token)).await.expect(200);
+        }
+        world.drain().await;
+        let full = world.call(ask("GET", "/log/tile/entries/000")).await.expect(200);
+        assert_eq!(full.header("cache-control"), "public, max-age=31536000, immutable");
+        assert_eq!(world.call(ask("GET", "/log/tile/0/000")).await.expect(200).bytes.len(), 8_192);
+        let part = world.call(ask("GET", "/log/tile/0/000.p/5")).await.expect(200);
+        assert_eq!((part.header("cache-control"), part.bytes.len()), ("public, max-age=1", 160));
+        for absent in ["entries/x001/000", "0/00", "9/000", "0/000.p/256", "0/000.p/0", "x/000"] {
+            world.call(ask("GET", format!("/log/tile/{absent}"))).await.expect(404);
+        }
+        world.call(ask("GET", "/log/proof/99999999")).await.expect(404);
+        world.call(ask("GET", "/log/proof/-1")).await.expect(400);
+    }
+}

@@ -1,0 +1,116 @@
+//! The listener: TLS, both versions of HTTP, its bounds, and the end.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use base::SecretBytes;
+use rustls::{ClientConfig, RootCertStore};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    sync::watch,
+    task::JoinHandle,
+};
+use web::{Limits, ServeError, TlsPem, serve};
+
+use crate::support::{World, name_of};
+
+pub(crate) struct Listening {
+    pub(crate) world: World,
+    pub(crate) address: SocketAddr,
+    pub(crate) stop: watch::Sender<bool>,
+    pub(crate) serving: JoinHandle<Result<(), ServeError>>,
+    roots: RootCertStore,
+}
+
+impl Listening {
+    pub(crate) async fn start(world: World) -> Self {
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let mut roots = RootCertStore::empty();
+        roots.add(made.cert.der().clone()).unwrap();
+        let key = SecretBytes::new(made.signing_key.serialize_pem().into_bytes());
+        let tls = TlsPem { chain: made.cert.pem().into_bytes(), key };
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let (stop, stopped) = watch::channel(false);
+        let serving = tokio::spawn(serve(world.app.clone(), tls, listener, stopped));
+        Self { world, address, stop, serving, roots }
+    }
+
+    fn client(&self, versions: &[&[u8]]) -> reqwest::Client {
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let mut tls = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(self.roots.clone())
+            .with_no_client_auth();
+        tls.alpn_protocols = versions.iter().map(|name| name.to_vec()).collect();
+        let client = reqwest::Client::builder().tls_backend_preconfigured(tls).no_proxy();
+        client.resolve("localhost", self.address).build().unwrap()
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("https://localhost:{}{path}", self.address.port())
+    }
+}
+
+testkit::on_both_engines! {
+    async fn both_versions_of_http_are_spoken_over_tls_alone(h: Harness) {
+        let server = Listening::start(World::new(h).await).await;
+        for (protocol, version) in [(&b"h2"[..], reqwest::Version::HTTP_2), (b"http/1.1", reqwest::Version::HTTP_11)] {
+            let answer = server.client(&[protocol]).get(server.url("/healthz")).send().await.unwrap();
+            assert_eq!((answer.status().as_u16(), answer.version()), (200, version));
+            assert_eq!(answer.headers()["strict-transport-security"], "max-age=63072000");
+        }
+        let mut plain = TcpStream::connect(server.address).await.unwrap();
+        plain.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
+        let mut answer = Vec::new();
+        let _ = plain.read_to_end(&mut answer).await;
+        assert!(!answer.starts_with(b"HTTP"), "plain HTTP is answered");
+        server.stop.send(true).unwrap();
+        server.serving.await.unwrap().unwrap();
+        let refused = |leaf: &String| name_of(leaf) == "connection.refused" && leaf.contains("handshake-failed");
+        assert!(server.world.leaves().iter().any(refused), "a failed handshake leaves no event");
+    }
+
+    async fn a_connection_too_many_is_refused_and_recorded(h: Harness) {
+        let world = World::with(h, Limits { connections: 1, ..Limits::default() }).await;
+        let server = Listening::start(world).await;
+        let client = server.client(&[b"http/1.1"]);
+        let held = client.get(server.url("/healthz")).send().await.unwrap();
+        assert_eq!(held.status(), 200);
+        let second = server.client(&[b"http/1.1"]).get(server.url("/healthz")).send().await;
+        assert!(second.is_err());
+        server.stop.send(true).unwrap();
+        server.serving.await.unwrap().unwrap();
+        let refused = |leaf: &String| name_of(leaf) == "connection.refused" && leaf.contains("too-many-connections");
+        assert!(server.world.leaves().iter().any(refused));
+    }
+
+    async fn a_request_in_hand_ends_before_the_server_does(h: Harness) {
+        let server = Listening::start(World::new(h).await).await;
+        let repository = server.world.repository("r", "internal").await;
+        let (parts, body) = tokio::sync::mpsc::channel::<Result<Vec<u8>, std::io::Error>>(1);
+        let content = futures::stream::unfold(body, |mut body| async move { body.recv().await.map(|it| (it, body)) });
+        let upload = server.client(&[b"http/1.1"])
+            .post(server.url(&format!("/v1/repositories/{repository}/objects?name=a")))
+            .bearer_auth(&server.world.client.token)
+            .header("content-length", "2")
+            .body(reqwest::Body::wrap_stream(content))
+            .send();
+        let upload = tokio::spawn(upload);
+        parts.send(Ok(b"a".to_vec())).await.unwrap();
+        // A second piece is taken from the channel only once the request is on its way.
+        let permit = parts.reserve().await.unwrap();
+        let metrics = server.client(&[b"h2"]);
+        while !metrics.get(server.url("/metrics")).send().await.unwrap().text().await.unwrap()
+            .contains("tenet_http_requests_in_hand 2")
+        {
+            tokio::task::yield_now().await;
+        }
+        server.stop.send(true).unwrap();
+        permit.send(Ok(b"b".to_vec()));
+        drop(parts);
+        assert_eq!(upload.await.unwrap().unwrap().status(), 201);
+        tokio::time::timeout(Duration::from_secs(30), server.serving).await.unwrap().unwrap().unwrap();
+    }
+}

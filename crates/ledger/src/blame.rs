@@ -53,18 +53,14 @@ impl Walk<'_> {
         let stored = data.as_chunks::<{ crate::HASH_BYTES }>().0;
         let span = 1u64.checked_shl(u32::from(level) * 8).unwrap_or(0);
         let begin = index.saturating_mul(WIDTH).saturating_mul(span);
-        let mut hashes = Vec::with_capacity(usize::from(TILE_WIDTH));
-        let mut differs = None;
-        for at in 0..WIDTH {
-            let hash = match self.recompute(level, index.saturating_mul(WIDTH).saturating_add(at)) {
-                Ok(hash) => hash,
-                Err(failure) => return failure,
-            };
-            if differs.is_none() && stored.get(at as usize) != Some(&hash) {
-                differs = Some(begin.saturating_add(at.saturating_mul(span)));
-            }
-            hashes.push(hash);
-        }
+        let mut hashes = match self.recompute_tile(level, index) {
+            Ok(hashes) => hashes,
+            Err(failure) => return failure,
+        };
+        let differs = (0..)
+            .zip(&hashes)
+            .find(|(at, hash)| stored.get(*at as usize) != Some(hash))
+            .map(|(at, _): (u64, _)| begin.saturating_add(at.saturating_mul(span)));
         // A tile whose hashes are right and that goes on after them: the first entry it covers.
         let first = differs.unwrap_or(begin);
         if fold(&mut hashes) == Some(*root) {
@@ -74,25 +70,15 @@ impl Walk<'_> {
         }
     }
 
-    /// The hash of a whole subtree, from its entries alone.
-    fn recompute(&self, level: u8, index: u64) -> Result<Hash, Failure> {
+    /// The hashes of a full tile, from the entries beneath it alone: each bundle is read once.
+    fn recompute_tile(&self, level: u8, index: u64) -> Result<Vec<Hash>, Failure> {
         let Some(below) = level.checked_sub(1) else {
-            return self.leaf(index);
+            return self.leaves(index, TILE_WIDTH);
         };
         let first = index.saturating_mul(WIDTH);
-        let mut hashes = if below == 0 {
-            self.leaves(index, TILE_WIDTH)?
-        } else {
-            (first..first.saturating_add(WIDTH))
-                .map(|at| self.recompute(below, at))
-                .collect::<Result<_, _>>()?
-        };
-        fold(&mut hashes).ok_or_else(|| self.missing(first))
-    }
-
-    fn leaf(&self, index: u64) -> Result<Hash, Failure> {
-        let leaves = self.leaves(index / WIDTH, tile_width(self.head.size, 0, index / WIDTH))?;
-        leaves.get((index % WIDTH) as usize).copied().ok_or_else(|| self.missing(index))
+        (first..first.saturating_add(WIDTH))
+            .map(|at| fold(&mut self.recompute_tile(below, at)?).ok_or_else(|| self.missing(at)))
+            .collect()
     }
 
     /// The leaf hashes of a bundle, from its entries.

@@ -10,7 +10,7 @@ use crate::{
     Checkpoint, Event, Failure, Hash, LogVerifier, SourceError, TILE_WIDTH, bundle_entries,
     canonical::Canonical,
     entries_path, leaf_hash,
-    proof::{ProofError, root_at, tile_width},
+    proof::{ProofError, consistency_proof, tile_width, verify_consistency},
     tile::tile_hashes,
     tile_path,
     tree::{edge_root, fold},
@@ -73,17 +73,17 @@ pub fn verify_log_since(
     if report.size < known.size {
         return Err(Failure::CutBack { size: report.size, known: known.size });
     }
+    let forked = Failure::Forked { known: known.size };
+    // What the source shows now need not be what it showed a moment ago: the proof is believed for what it
+    // gives, both roots, and not for where its tiles came from.
     let tile = |level, index, width| read_tile(source, level, index, width);
-    let root = root_at(known.size, report.size, tile).map_err(|error| match error {
-        ProofError::Read(failure) => failure,
-        // INVARIANT: the sizes are in order and every tile was just verified.
-        ProofError::Range { .. } | ProofError::Length { .. } => Failure::Forked { known: known.size },
-    })?;
-    if root == known.root && report.origin == known.origin {
-        Ok(report)
-    } else {
-        Err(Failure::Forked { known: known.size })
-    }
+    let proof = match consistency_proof(known.size, report.size, tile) {
+        Ok(proof) => proof,
+        Err(ProofError::Read(failure)) => return Err(failure),
+        Err(ProofError::Range { .. } | ProofError::Length { .. }) => return Err(forked),
+    };
+    let continues = verify_consistency(known.size, &known.root, report.size, &report.root, &proof).is_ok();
+    if continues && report.origin == known.origin { Ok(report) } else { Err(forked) }
 }
 
 /// One pass over a log.

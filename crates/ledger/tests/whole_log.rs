@@ -308,6 +308,37 @@ fn a_log_continues_what_is_known_of_it() {
     assert!(since(&rewritten, 3).is_ok());
 }
 
+/// Shows one log until all of it was read, and another from then on.
+struct TwoFaced {
+    first: Files,
+    then: Files,
+    left: std::cell::Cell<usize>,
+}
+
+impl TileSource for TwoFaced {
+    fn checkpoint(&self) -> Result<String, SourceError> {
+        self.first.checkpoint()
+    }
+    fn tile(&self, path: &str) -> Result<Vec<u8>, SourceError> {
+        let left = self.left.get();
+        self.left.set(left.saturating_sub(1));
+        if left > 0 { self.first.tile(path) } else { self.then.tile(path) }
+    }
+}
+
+#[test]
+fn a_source_that_shows_another_log_later_does_not_pass_for_a_continuation() {
+    let mut entries: Vec<Vec<u8>> = (0..700).map(entry).collect();
+    let honest = log_of(&entries);
+    entries[100] = entry(9_999);
+    let rewritten = log_of(&entries);
+    let known = key().verify(&log(256).checkpoint().unwrap()).unwrap();
+    for left in 0..20 {
+        let source = TwoFaced { first: rewritten.clone(), then: honest.clone(), left: left.into() };
+        assert!(verify_log_since(&source, &key(), &known, &mut |_, _| {}).is_err(), "{left}");
+    }
+}
+
 #[test]
 fn full_tiles_stand_in_for_partial_ones() {
     // An older checkpoint, whose partial tiles have gone since they became full.

@@ -11,10 +11,12 @@ use base::{AccountId, Actor, Context, Duration, JobId, RequestId, ServerId, Time
 use ledger::{Act, Activity, Interface, ObjectRef, Origin};
 use tokio::sync::watch;
 
-use crate::{Mint, Row, Scope, Store, StoreError, SystemScope, engine::Write, platform};
+use crate::{Mint, Row, Scope, Store, StoreError, SystemScope, Value, engine::Write, platform};
 
 /// How long a runner holds a job before another may take it.
 const LEASE: Duration = Duration::from_seconds(300);
+/// How often it renews its hold while the work goes on.
+const RENEWAL: Duration = Duration::from_seconds(100);
 /// How often an idle runner looks for due jobs.
 const POLL: Duration = Duration::from_seconds(1);
 /// Longest wait before another attempt.
@@ -31,7 +33,7 @@ pub struct NewJob {
     pub payload: String,
     /// Not before then.
     pub run_at: Timestamp,
-    /// With a key, at most one job of that key waits at a time.
+    /// With a key, at most one job of that kind, account and key waits at a time.
     pub dedupe: Option<String>,
     /// Attempts before it is given up.
     pub max_attempts: u32,
@@ -126,13 +128,18 @@ pub(crate) async fn add(
         return Err(StoreError::Statement("a job's payload is larger than 64 KiB".to_owned()));
     }
     let id = JobId::new(context)?;
+    // A key means something within its kind and account alone.
+    let dedupe = job.dedupe.map(|key| match account {
+        Some(account) => format!("{account}/{}/{key}", job.kind),
+        None => format!("-/{}/{key}", job.kind),
+    });
     let values = [
         (&id).into(),
         job.kind.into(),
         account.as_ref().into(),
         (&job.payload).into(),
         job.run_at.into(),
-        job.dedupe.as_deref().into(),
+        dedupe.as_deref().into(),
         i64::from(job.max_attempts).into(),
         context.now().into(),
     ];
@@ -143,7 +150,7 @@ const DUE: crate::Platform = platform!(
     "SELECT id FROM job WHERE run_at <= $1 AND lease_until <= $1 AND attempts < max_attempts ORDER BY run_at, id LIMIT 1"
 );
 const TAKE: crate::Platform = platform!(
-    "UPDATE job SET lease_holder = $2, lease_until = $3, attempts = attempts + 1 \
+    "UPDATE job SET lease_holder = $2, lease_until = $3, attempts = attempts + 1, failure = NULL \
      WHERE id = $1 AND lease_until <= $4 AND attempts < max_attempts \
      RETURNING kind, account_id, payload, attempts, max_attempts"
 );
@@ -154,13 +161,17 @@ const BURY: crate::Platform = platform!(
     "UPDATE job SET failure = 'stopped during its last attempt', lease_holder = NULL, lease_until = 0 \
      WHERE attempts >= max_attempts AND failure IS NULL AND lease_until <= $1 RETURNING id, kind, attempts"
 );
-const DONE: crate::Platform = platform!("DELETE FROM job WHERE id = $1 AND lease_holder = $2");
+const RENEW: crate::Platform =
+    platform!("UPDATE job SET lease_until = $3 WHERE id = $1 AND lease_holder = $2 AND attempts = $4");
+const DONE: crate::Platform =
+    platform!("DELETE FROM job WHERE id = $1 AND lease_holder = $2 AND attempts = $3");
 const AGAIN: crate::Platform = platform!(
     "UPDATE job SET run_at = $3, payload = COALESCE($4, payload), attempts = 0, lease_holder = NULL, lease_until = 0, failure = NULL \
-     WHERE id = $1 AND lease_holder = $2"
+     WHERE id = $1 AND lease_holder = $2 AND attempts = $5"
 );
 const FAILED: crate::Platform = platform!(
-    "UPDATE job SET run_at = $3, lease_holder = NULL, lease_until = 0, failure = $4 WHERE id = $1 AND lease_holder = $2"
+    "UPDATE job SET run_at = $3, lease_holder = NULL, lease_until = 0, failure = $4 \
+     WHERE id = $1 AND lease_holder = $2 AND attempts = $5"
 );
 
 impl JobRunner {
@@ -196,8 +207,7 @@ impl JobRunner {
         let mut acts = Vec::new();
         for row in tx.rows(BURY, &[now.into()]).await? {
             let object = ObjectRef::new("job", row.id::<kinds::Job>(0)?);
-            let act = Act::failed(Activity::JobFail, object, "attempts-exhausted");
-            acts.push(act.detail("kind", row.text(1)?.to_owned()).detail("attempts", row.int(2)?));
+            acts.push(given_up(object, row.text(1)?, row.int(2)?));
         }
         if !acts.is_empty() {
             tx.commit_all((), acts).await?.into_inner();
@@ -266,43 +276,88 @@ impl JobRunner {
 
     async fn work(&self, lease: &Lease) -> Result<(), StoreError> {
         let outcome = match self.handlers.iter().find(|handler| handler.kind() == lease.kind) {
-            Some(handler) => guarded(handler.run(lease)).await,
+            Some(handler) => {
+                tokio::select! {
+                    outcome = guarded(handler.run(lease)) => outcome,
+                    // Dropped in the middle like in a crash: whoever has the lease now does it again.
+                    () = self.keep(lease) => return Ok(()),
+                }
+            }
             None => Err(JobError(format!("no handler for jobs of the kind `{}`", lease.kind))),
         };
         crate::crash_point("job.before-finish");
-        let server = self.store.server();
+        self.finish(lease, outcome).await
+    }
+
+    /// Renews the lease for as long as the work takes. Returns once the lease is somebody else's.
+    async fn keep(&self, lease: &Lease) {
+        loop {
+            tokio::time::sleep(RENEWAL.into()).await;
+            match self.renew(lease).await {
+                Ok(true) => {}
+                Ok(false) => {
+                    tracing::warn!(job = %lease.id, kind = lease.kind, "another server has taken this job");
+                    return;
+                }
+                Err(error) => tracing::warn!(job = %lease.id, %error, "a lease can't be renewed for now"),
+            }
+        }
+    }
+
+    async fn renew(&self, lease: &Lease) -> Result<bool, StoreError> {
         let mut tx = self.store.system(&lease.system).await?;
+        let until = self.store.context().now().plus(LEASE);
+        let [id, server, attempt] = self.held(lease);
+        let held = tx.execute(RENEW, &[id, server, until.into(), attempt]).await? == 1;
+        tx.commit_bookkeeping().await?;
+        Ok(held)
+    }
+
+    /// What says that a lease is this runner's still: job, server and attempt.
+    fn held<'a>(&'a self, lease: &'a Lease) -> [Value<'a>; 3] {
+        [(&lease.id).into(), self.store.server_ref().into(), i64::from(lease.attempt).into()]
+    }
+
+    /// Writes down how it went, unless the lease was lost meanwhile: then it is for the other to say.
+    async fn finish(&self, lease: &Lease, outcome: Result<Next, JobError>) -> Result<(), StoreError> {
+        let mut tx = self.store.system(&lease.system).await?;
+        let [id, server, attempt] = self.held(lease);
         let object = ObjectRef::new("job", lease.id);
-        match outcome {
+        let (held, act) = match outcome {
             Ok(Next::Done) => {
-                tx.execute(DONE, &[(&lease.id).into(), (&server).into()]).await?;
+                let held = tx.execute(DONE, &[id, server, attempt]).await?;
                 let act = Act::new(Activity::JobComplete, object).detail("kind", lease.kind.clone());
-                tx.commit((), act).await?.into_inner();
+                (held, Some(act))
             }
             Ok(Next::At(when, payload)) => {
-                let payload = payload.as_deref().into();
-                tx.execute(AGAIN, &[(&lease.id).into(), (&server).into(), when.into(), payload]).await?;
-                tx.commit_bookkeeping().await?;
+                let values = [id, server, when.into(), payload.as_deref().into(), attempt];
+                (tx.execute(AGAIN, &values).await?, None)
             }
             Err(error) => {
                 tracing::warn!(job = %lease.id, kind = lease.kind, attempt = lease.attempt, %error, "a job failed");
                 let reason: String = error.0.chars().take(1_000).collect();
                 let wait = Duration::from_seconds(1_i64 << lease.attempt.min(20)).min(MAX_BACKOFF);
                 let when = self.store.context().now().plus(wait);
-                let values = [(&lease.id).into(), (&server).into(), when.into(), (&reason).into()];
-                tx.execute(FAILED, &values).await?;
-                if lease.attempt < lease.max_attempts {
-                    tx.commit_bookkeeping().await?;
-                } else {
-                    let act = Act::failed(Activity::JobFail, object, "attempts-exhausted")
-                        .detail("kind", lease.kind.clone())
-                        .detail("attempts", i64::from(lease.attempt));
-                    tx.commit((), act).await?.into_inner();
-                }
+                let held = tx.execute(FAILED, &[id, server, when.into(), (&reason).into(), attempt]).await?;
+                let last = lease.attempt >= lease.max_attempts;
+                (held, last.then(|| given_up(object, &lease.kind, i64::from(lease.attempt))))
             }
+        };
+        if held == 0 {
+            tracing::warn!(job = %lease.id, kind = lease.kind, "a job was finished after its lease was lost");
+            return Ok(());
         }
-        Ok(())
+        match act {
+            Some(act) => tx.commit((), act).await.map(crate::Committed::into_inner),
+            None => tx.commit_bookkeeping().await,
+        }
     }
+}
+
+fn given_up(object: ObjectRef, kind: &str, attempts: i64) -> Act {
+    Act::failed(Activity::JobFail, object, "attempts-exhausted")
+        .detail("kind", kind.to_owned())
+        .detail("attempts", attempts)
 }
 
 /// A handler that panics has failed; the runner goes on.

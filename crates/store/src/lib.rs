@@ -105,6 +105,7 @@ struct Inner {
     server: ServerId,
     added: Notify,
     full: AtomicBool,
+    log_broken: AtomicBool,
 }
 
 impl Store {
@@ -131,8 +132,15 @@ impl Store {
                 database
             }
         };
-        let inner =
-            Inner { database, realm, context, server, added: Notify::new(), full: AtomicBool::new(false) };
+        let inner = Inner {
+            database,
+            realm,
+            context,
+            server,
+            added: Notify::new(),
+            full: false.into(),
+            log_broken: false.into(),
+        };
         Ok((Self(Arc::new(inner)), Mint::new()))
     }
 
@@ -144,6 +152,9 @@ impl Store {
     pub fn server(&self) -> ServerId {
         self.0.server
     }
+    pub(crate) fn server_ref(&self) -> &ServerId {
+        &self.0.server
+    }
     /// Which realm this is.
     pub fn realm(&self) -> Realm {
         self.0.realm
@@ -151,6 +162,10 @@ impl Store {
     /// Whether the last write was refused for want of space.
     pub fn is_full(&self) -> bool {
         self.0.full.load(Ordering::Relaxed)
+    }
+    /// Whether the log's tables were found changed: nothing is signed any more until they are restored.
+    pub fn is_log_broken(&self) -> bool {
+        self.0.log_broken.load(Ordering::Relaxed)
     }
     /// Makes the embedded database's file whole by itself: what a clean stop does last, so that a copy
     /// of the file is a backup; and what the destruction of a key does, so that no file holds it any
@@ -176,8 +191,12 @@ impl Store {
         }
         outcome
     }
-    pub(crate) fn take_full(&self) -> bool {
-        self.0.full.swap(false, Ordering::Relaxed)
+    pub(crate) fn clear_full(&self) {
+        self.0.full.store(false, Ordering::Relaxed);
+    }
+    /// Remembers that the log's tables were changed; whether that was known already.
+    pub(crate) fn log_broke(&self) -> bool {
+        self.0.log_broken.swap(true, Ordering::Relaxed)
     }
     pub(crate) fn wake_sequencer(&self) {
         self.0.added.notify_one();

@@ -116,7 +116,11 @@ pub(crate) async fn postgres(realm: Realm, owner: &Postgres, application: &str) 
     let schema = realm.schema();
     // Held by one connection for the whole of it: this number is Tenet's own, one per realm.
     let lock = 0x7e4e_7000_i64 + i64::from(realm == Realm::Keys);
-    let locked = format!("BEGIN; SELECT pg_advisory_xact_lock({lock})");
+    // A file may take as long as it takes, and so may the wait for another server that applies it: the
+    // bounds of the connection are for requests.
+    let locked = format!(
+        "BEGIN; SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0; SELECT pg_advisory_xact_lock({lock})"
+    );
     owner.batch(&format!("{locked}; CREATE SCHEMA IF NOT EXISTS {schema}; {APPLIED_TABLE}; COMMIT")).await?;
     let mut read = owner.begin(None, true).await?;
     let applied = names(read.rows(APPLIED, &[]).await?)?;

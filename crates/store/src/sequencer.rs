@@ -11,7 +11,7 @@
 use std::sync::Arc;
 
 use base::{Actor, Duration, RequestId};
-use ledger::{Frontier, Interface, LogSigner, Origin, TILE_WIDTH, leaf_hash};
+use ledger::{Act, Activity, Frontier, Interface, LogSigner, ObjectRef, Origin, TILE_WIDTH, leaf_hash};
 use tokio::sync::{Mutex, watch};
 
 use crate::{Mint, Platform, Store, StoreError, SystemScope, SystemTx, crash_point, platform};
@@ -20,6 +20,8 @@ use crate::{Mint, Platform, Store, StoreError, SystemScope, SystemTx, crash_poin
 const MAX_BATCH: i64 = 2_048;
 /// How long a server may sequence without showing itself before another takes over.
 const HOLD: Duration = Duration::from_seconds(3);
+/// A hold that reaches further than this into the future was written by a clock that was wrong: it holds nobody up.
+const FAR: Duration = Duration::from_seconds(60);
 /// How long a sequencer rests after a step that emptied the outbox: events gather meanwhile, and share
 /// the cost of a step (tiles written, a checkpoint signed, a commit).
 const REST: Duration = Duration::from_millis(50);
@@ -27,9 +29,11 @@ const REST: Duration = Duration::from_millis(50);
 const POLL: Duration = Duration::from_millis(100);
 
 const HOLD_HEAD: Platform = platform!(
-    "UPDATE log_head SET holder = $1, held_until = $2 WHERE id = 0 AND (holder = $1 OR held_until < $3) RETURNING size, checkpoint"
+    "UPDATE log_head SET holder = $1, held_until = $2 WHERE id = 0 AND (holder = $1 OR held_until < $3 OR held_until > $4) RETURNING size, checkpoint"
 );
 const PENDING: Platform = platform!("SELECT seq FROM outbox ORDER BY seq LIMIT 1");
+const LAST_PENDING: Platform = platform!("SELECT seq FROM outbox ORDER BY seq DESC LIMIT 1");
+const PENDING_UNTIL: Platform = platform!("SELECT seq FROM outbox WHERE seq <= $1 LIMIT 1");
 const HEAD: Platform = platform!("SELECT holder, held_until FROM log_head WHERE id = 0");
 const NUMBER: Platform = platform!(
     "INSERT INTO log_entry (idx, seq) SELECT $1 - 1 + row_number() OVER (ORDER BY seq), seq \
@@ -92,7 +96,8 @@ impl Sequencer {
         let now = self.store.context().now();
         let server = self.store.server();
         let mut tx = self.store.system(&self.scope).await?;
-        let held = tx.row(HOLD_HEAD, &[(&server).into(), now.plus(HOLD).into(), now.into()]).await?;
+        let values = [(&server).into(), now.plus(HOLD).into(), now.into(), now.plus(FAR).into()];
+        let held = tx.row(HOLD_HEAD, &values).await?;
         let Some(held) = held else { return Ok(Sequenced { moved: 0, size: None }) };
         let size = held.count(0)?;
         let mut frontier = match known.filter(|frontier| frontier.size() == size) {
@@ -155,10 +160,10 @@ impl Sequencer {
                 Ok(true) => match self.step().await {
                     Ok(step) if step.moved >= MAX_BATCH.unsigned_abs() => continue,
                     Ok(_) => {}
-                    Err(error) => tracing::warn!(%error, "the log waits for the store"),
+                    Err(error) => self.failed(&error).await,
                 },
                 Ok(false) => {}
-                Err(error) => tracing::warn!(%error, "the log waits for the store"),
+                Err(error) => self.failed(&error).await,
             }
             tokio::select! {
                 () = tokio::time::sleep(REST.into()) => {}
@@ -175,18 +180,49 @@ impl Sequencer {
         }
     }
 
+    /// What a step that failed means: the store does not answer, or somebody changed the log's tables. The second
+    /// does not pass by itself: it is an event, once, and stays in sight of whoever watches this server.
+    async fn failed(&self, error: &StoreError) {
+        if !matches!(error, StoreError::Log(_)) {
+            tracing::warn!(%error, "the log waits for the store");
+            return;
+        }
+        if self.store.log_broke() {
+            return;
+        }
+        tracing::error!(%error, "the log's tables were changed: nothing is signed any more");
+        let act = Act::new(Activity::IntegrityViolation, ObjectRef::new("log", self.signer.origin()));
+        if let Err(error) = self.store.record_system(&self.scope, act).await {
+            tracing::error!(%error, "the change of the log's tables could not be recorded");
+        }
+    }
+
     async fn has_work(&self) -> Result<bool, StoreError> {
         let mut read = self.store.system_read(&self.scope).await?;
         let Some(head) = read.row(HEAD, &[]).await? else {
             return Err(StoreError::Log("the head's row is gone".to_owned()));
         };
         let ours = head.opt_blob(0)? == Some(self.store.server().as_bytes());
-        let free = head.time(1)? < self.store.context().now();
+        let (now, until) = (self.store.context().now(), head.time(1)?);
+        let free = until < now || until > now.plus(FAR);
         Ok((ours || free) && read.row(PENDING, &[]).await?.is_some())
     }
 
+    /// Moves what waits at this moment, and lets another server go on. What others add meanwhile is theirs to
+    /// move: waiting for a moment without any would be waiting for ever.
     async fn let_go(&self) -> Result<(), StoreError> {
-        self.drain().await?;
+        let mut read = self.store.system_read(&self.scope).await?;
+        let last = read.row(LAST_PENDING, &[]).await?.map(|row| row.int(0)).transpose()?;
+        drop(read);
+        if let Some(last) = last {
+            loop {
+                let step = self.step().await?;
+                let mut read = self.store.system_read(&self.scope).await?;
+                if step.moved == 0 || read.row(PENDING_UNTIL, &[last.into()]).await?.is_none() {
+                    break;
+                }
+            }
+        }
         let mut tx = self.store.system(&self.scope).await?;
         tx.execute(LET_GO, &[(&self.store.server()).into()]).await?;
         tx.commit_bookkeeping().await

@@ -11,7 +11,7 @@ const SILENCE: Duration = Duration::from_seconds(15);
 
 const ADD: Platform =
     platform!("INSERT INTO server (id, started_at, seen_at, stopped_at) VALUES ($1, $2, $2, NULL)");
-const SEEN: Platform = platform!("UPDATE server SET seen_at = $2 WHERE id = $1");
+const SEEN: Platform = platform!("UPDATE server SET seen_at = $2, stopped_at = NULL WHERE id = $1");
 const STOPPED: Platform = platform!("UPDATE server SET stopped_at = $2 WHERE id = $1");
 const SILENT: Platform = platform!(
     "UPDATE server SET stopped_at = $1 WHERE stopped_at IS NULL AND id <> $2 AND seen_at < $3 RETURNING id, seen_at"
@@ -74,7 +74,7 @@ impl ServerRow {
         let server = self.store.server();
         let now = self.store.context().now();
         tx.execute(SEEN, &[(&server).into(), now.into()]).await?;
-        if !self.store.take_full() {
+        if !self.store.is_full() {
             return tx.commit_bookkeeping().await;
         }
         let object = || ObjectRef::new("server", server);
@@ -82,14 +82,10 @@ impl ServerRow {
             Act::failed(Activity::StorageFull, object(), "storage-full"),
             Act::new(Activity::StorageRecover, object()),
         ];
-        match tx.commit_all((), acts).await {
-            Ok(done) => {
-                done.into_inner();
-                Ok(())
-            }
-            // Still full: `note` has set the mark again.
-            Err(error) => Err(error),
-        }
+        tx.commit_all((), acts).await?.into_inner();
+        // Only now: whatever went wrong before this line leaves it to be said at the next beat.
+        self.store.clear_full();
+        Ok(())
     }
 
     /// Announces the stop, with its event.

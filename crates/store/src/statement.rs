@@ -88,20 +88,58 @@ pub mod check {
         fragment(text);
         let bytes = text.as_bytes();
         let mut at = 0;
-        let mut joins = 0;
-        let mut accounts = 0;
+        let mut joins = 0usize;
+        let mut accounts = 0usize;
         while at < bytes.len() {
             assert!(bytes[at] != b',', "join tables with JOIN .. ON, so that each carries the account");
             if word(bytes, at, b"JOIN") {
                 assert!(accounts == joins * 2, "each JOIN must equate both sides' account_id");
                 joins += 1;
             }
+            assert!(!word(bytes, at, b"OR") && !word(bytes, at, b"NOT"), "a JOIN's condition only narrows");
             if word(bytes, at, b"ACCOUNT_ID") {
                 accounts += 1;
+                if accounts.is_multiple_of(2) {
+                    assert!(equated(bytes, at), "each JOIN must equate both sides' account_id");
+                }
             }
             at += 1;
         }
         assert!(accounts == joins * 2, "each JOIN must equate both sides' account_id");
+    }
+
+    /// What follows the condition: nothing that could widen it.
+    pub const fn tail(text: &str) {
+        fragment(text);
+        let bytes = text.as_bytes();
+        let known = word(bytes, 0, b"ORDER")
+            || word(bytes, 0, b"LIMIT")
+            || word(bytes, 0, b"GROUP")
+            || word(bytes, 0, b"RETURNING")
+            || word(bytes, 0, b"FOR");
+        assert!(known, "a tail starts with ORDER BY, GROUP BY, LIMIT, RETURNING or FOR SHARE");
+    }
+
+    /// What an alias or a table's name may be.
+    pub const fn name(text: &str) {
+        let bytes = text.as_bytes();
+        assert!(!bytes.is_empty(), "a name is empty");
+        let mut at = 0;
+        while at < bytes.len() {
+            assert!(is_name(bytes[at]), "a name is of letters, digits and underscores");
+            at += 1;
+        }
+    }
+
+    /// What an `UPDATE` sets: never whose row it is.
+    pub const fn assignments(text: &str) {
+        fragment(text);
+        let bytes = text.as_bytes();
+        let mut at = 0;
+        while at < bytes.len() {
+            assert!(!word(bytes, at, b"ACCOUNT_ID"), "a row does not change its account");
+            at += 1;
+        }
     }
 
     /// What follows an `INSERT`: a conflict target must start with the account, so that a conflict
@@ -124,8 +162,29 @@ pub mod check {
     /// can be reached without an account, on either engine.
     pub const fn platform(text: &str) {
         let bytes = text.as_bytes();
+        // For each depth of parentheses, whether a FROM clause is open: a comma there would name a table.
+        let mut from = [false; MAX_DEPTH];
+        let mut depth = 0;
         let mut at = 0;
         while at < bytes.len() {
+            match bytes[at] {
+                b'(' => {
+                    depth += 1;
+                    assert!(depth < MAX_DEPTH, "a statement nests too deeply");
+                    from[depth] = false;
+                }
+                b')' => {
+                    assert!(depth > 0, "a statement closes a parenthesis that it did not open");
+                    depth -= 1;
+                }
+                b',' => assert!(!from[depth], "a platform statement joins its tables with JOIN"),
+                _ => {}
+            }
+            if word(bytes, at, b"FROM") || word(bytes, at, b"UPDATE") {
+                from[depth] = true;
+            } else if ends_from(bytes, at) {
+                from[depth] = false;
+            }
             let lead = if word(bytes, at, b"FROM") || word(bytes, at, b"JOIN") || word(bytes, at, b"INTO") {
                 4
             } else if word(bytes, at, b"UPDATE") {
@@ -139,7 +198,7 @@ pub mod check {
                     name += 1;
                 }
                 // A subquery is checked by its own FROM; `DO UPDATE SET` names no table.
-                let known = (name < bytes.len() && bytes[name] == b'(')
+                let known = (name < bytes.len() && bytes[name] == b'(' && word(bytes, name + 1, b"SELECT"))
                     || word(bytes, name, b"SET")
                     || listed(bytes, name);
                 assert!(
@@ -150,6 +209,51 @@ pub mod check {
             assert!(bytes[at] != b';', "a statement holds a semicolon");
             at += 1;
         }
+    }
+
+    /// Deepest nesting of parentheses in a platform statement, plus one.
+    const MAX_DEPTH: usize = 8;
+
+    /// Whether a word that ends a FROM clause stands at `at`.
+    const fn ends_from(bytes: &[u8], at: usize) -> bool {
+        word(bytes, at, b"WHERE")
+            || word(bytes, at, b"SET")
+            || word(bytes, at, b"ORDER")
+            || word(bytes, at, b"GROUP")
+            || word(bytes, at, b"LIMIT")
+            || word(bytes, at, b"RETURNING")
+    }
+
+    /// Whether what ends at `at` with `ACCOUNT_ID` reads `x.account_id = y.account_id`, and `x` is not `y`.
+    const fn equated(bytes: &[u8], at: usize) -> bool {
+        let (right, at) = alias_before(bytes, at);
+        const BETWEEN: &[u8] = b"account_id = ";
+        if at < BETWEEN.len() || !starts(bytes, at - BETWEEN.len(), BETWEEN) {
+            return false;
+        }
+        let (left, _) = alias_before(bytes, at - BETWEEN.len());
+        let same_length = right.1 - right.0 == left.1 - left.0;
+        let mut same = same_length;
+        let mut index = 0;
+        while same_length && index < right.1 - right.0 {
+            same &= bytes[right.0 + index] == bytes[left.0 + index];
+            index += 1;
+        }
+        right.1 > right.0 && left.1 > left.0 && !same
+    }
+
+    /// Where the alias before the dot at `at - 1` starts and ends, and where it starts once more; nothing if
+    /// there is no dot.
+    const fn alias_before(bytes: &[u8], at: usize) -> ((usize, usize), usize) {
+        if at == 0 || bytes[at - 1] != b'.' {
+            return ((0, 0), at);
+        }
+        let end = at - 1;
+        let mut start = end;
+        while start > 0 && is_name(bytes[start - 1]) {
+            start -= 1;
+        }
+        ((start, end), start)
     }
 
     const fn listed(bytes: &[u8], at: usize) -> bool {
@@ -206,7 +310,7 @@ macro_rules! select {
             $crate::check::fragment($columns);
             $crate::check::tables($tables);
             $crate::check::fragment($condition);
-            $($crate::check::fragment($tail);)?
+            $($crate::check::tail($tail);)?
         };
         $crate::Scoped::assembled_by_macro(concat!(
             "SELECT ", $columns, " FROM ", $tables, " WHERE account_id = $1 AND (", $condition, ")" $(, " ", $tail)?
@@ -216,9 +320,9 @@ macro_rules! select {
         const _: () = {
             $crate::check::fragment($columns);
             $crate::check::tables($tables);
-            $crate::check::fragment($alias);
+            $crate::check::name($alias);
             $crate::check::fragment($condition);
-            $($crate::check::fragment($tail);)?
+            $($crate::check::tail($tail);)?
         };
         $crate::Scoped::assembled_by_macro(concat!(
             "SELECT ", $columns, " FROM ", $tables, " WHERE ", $alias, ".account_id = $1 AND (", $condition, ")"
@@ -233,7 +337,7 @@ macro_rules! select {
 macro_rules! insert {
     ($table:literal ($columns:literal) values $values:literal $(then $tail:literal)?) => {{
         const _: () = {
-            $crate::check::tables($table);
+            $crate::check::name($table);
             $crate::check::fragment($columns);
             $crate::check::fragment($values);
             $($crate::check::insert_tail($tail);)?
@@ -249,10 +353,10 @@ macro_rules! insert {
 macro_rules! update {
     ($table:literal set $assignments:literal where $condition:literal $(then $tail:literal)?) => {{
         const _: () = {
-            $crate::check::tables($table);
-            $crate::check::fragment($assignments);
+            $crate::check::name($table);
+            $crate::check::assignments($assignments);
             $crate::check::fragment($condition);
-            $($crate::check::fragment($tail);)?
+            $($crate::check::tail($tail);)?
         };
         $crate::Scoped::assembled_by_macro(concat!(
             "UPDATE ", $table, " SET ", $assignments, " WHERE account_id = $1 AND (", $condition, ")" $(, " ", $tail)?
@@ -265,9 +369,9 @@ macro_rules! update {
 macro_rules! delete {
     ($table:literal where $condition:literal $(then $tail:literal)?) => {{
         const _: () = {
-            $crate::check::tables($table);
+            $crate::check::name($table);
             $crate::check::fragment($condition);
-            $($crate::check::fragment($tail);)?
+            $($crate::check::tail($tail);)?
         };
         $crate::Scoped::assembled_by_macro(concat!(
             "DELETE FROM ", $table, " WHERE account_id = $1 AND (", $condition, ")" $(, " ", $tail)?

@@ -27,6 +27,10 @@ pub struct Recorded(EventId);
 pub struct Refused(EventId);
 
 /// Changes within one account. Dropped without a commit, it leaves nothing behind.
+///
+/// What it reads may not be durable yet: on SQLite it stands in the batch of transactions that are committed
+/// together, and sees those before it. That is safe for a change, which is then lost with them; it is not for
+/// a decision that outlives this transaction. For that, read by [`Store::read`].
 pub struct Tx {
     write: engine::Write,
     store: Store,
@@ -39,7 +43,7 @@ pub struct ReadTx {
     scope: Scope,
 }
 
-/// Changes on platform tables.
+/// Changes on platform tables. As with [`Tx`], what it reads may not be durable yet.
 pub struct SystemTx {
     write: engine::Write,
     store: Store,
@@ -80,11 +84,13 @@ macro_rules! scoped_statement {
 impl Tx {
     /// Runs a change; the number of rows it touched.
     pub async fn execute(&mut self, statement: Scoped, values: &[Value<'_>]) -> Result<u64, StoreError> {
-        scoped_statement!(self, execute, write, statement, values)
+        let outcome = scoped_statement!(self, execute, write, statement, values);
+        self.store.note(outcome)
     }
     /// The rows of an answer.
     pub async fn rows(&mut self, statement: Scoped, values: &[Value<'_>]) -> Result<Vec<Row>, StoreError> {
-        let rows = scoped_statement!(self, rows, write, statement, values)?;
+        let outcome = scoped_statement!(self, rows, write, statement, values);
+        let rows = self.store.note(outcome)?;
         Ok(rows.into_iter().map(Row).collect())
     }
     /// The first row of an answer, if any.
@@ -135,11 +141,13 @@ impl ReadTx {
 impl SystemTx {
     /// Runs a change; the number of rows it touched.
     pub async fn execute(&mut self, statement: Platform, values: &[Value<'_>]) -> Result<u64, StoreError> {
-        self.write.execute(statement.sql(), values).await
+        let outcome = self.write.execute(statement.sql(), values).await;
+        self.store.note(outcome)
     }
     /// The rows of an answer.
     pub async fn rows(&mut self, statement: Platform, values: &[Value<'_>]) -> Result<Vec<Row>, StoreError> {
-        Ok(self.write.rows(statement.sql(), values).await?.into_iter().map(Row).collect())
+        let outcome = self.write.rows(statement.sql(), values).await;
+        Ok(self.store.note(outcome)?.into_iter().map(Row).collect())
     }
     /// The first row of an answer, if any.
     pub async fn row(

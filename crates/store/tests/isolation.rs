@@ -78,6 +78,15 @@ async fn a_role_that_escapes_row_level_security_is_refused() {
     plant(&format!("GRANT {}_owner TO {role}", database.name()));
     assert!(refusal(&h, application.clone()).await.contains("member of its owner"));
     plant(&format!("REVOKE {}_owner FROM {role}", database.name()));
+    plant(&format!("ALTER ROLE {role} REPLICATION"));
+    assert!(refusal(&h, application.clone()).await.contains("REPLICATION"));
+    plant(&format!("ALTER ROLE {role} NOREPLICATION; GRANT pg_execute_server_program TO {role}"));
+    assert!(refusal(&h, application.clone()).await.contains("can become `pg_execute_server_program`"));
+    plant(&format!(
+        "REVOKE pg_execute_server_program FROM {role}; GRANT CREATE ON SCHEMA tenet_keys TO {role}"
+    ));
+    assert!(refusal(&h, application.clone()).await.contains("may create in it"));
+    plant(&format!("REVOKE CREATE ON SCHEMA tenet_keys FROM {role}"));
     assert!(Store::open(options(&h, application)).await.is_ok());
 }
 
@@ -144,8 +153,30 @@ async fn a_table_without_its_policy_is_refused() {
     database.sql(&format!("GRANT UPDATE ON tenet.event TO {role}"));
     let mut data = options(&h, url);
     data.realm = Realm::Data;
+    let error = Store::open(data.clone()).await.unwrap_err();
+    assert!(error.to_string().contains("may change or delete rows"), "{error}");
+    // The right to change one column is a right to change.
+    database.sql(&format!(
+        "REVOKE UPDATE ON tenet.event FROM {role}; GRANT UPDATE (leaf) ON tenet.event TO {role}"
+    ));
     let error = Store::open(data).await.unwrap_err();
     assert!(error.to_string().contains("may change or delete rows"), "{error}");
+}
+
+/// A server that starts beside one that works takes no lock that work waits for, and none that waits for work.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_starts_beside_one_that_writes() {
+    let h = Harness::new(testkit::Engine::Postgres).await;
+    let scope = h.scope(h.account());
+    // What is changed and read here is locked until the end.
+    let mut tx = h.keys.begin(&scope).await.unwrap();
+    let statement = store::select!(["account_id"] from "account_ring" where "1 = 1" then "FOR SHARE");
+    assert!(tx.rows(statement, &[]).await.unwrap().is_empty());
+    let mut system = h.data.system(&h.system()).await.unwrap();
+    system.execute(store::platform!("UPDATE log_head SET held_until = 0"), &[]).await.unwrap();
+    let started = tokio::time::timeout(std::time::Duration::from_secs(20), h.reopen()).await;
+    assert!(started.is_ok(), "the start waited for the other server's work");
+    drop((tx, system));
 }
 
 #[tokio::test]

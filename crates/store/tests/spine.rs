@@ -61,8 +61,85 @@ testkit::on_both_engines! {
         Sequencer::new(h.data.clone(), signer()).unwrap().drain().await.unwrap();
         h.tamper(store::Realm::Data, &format!("UPDATE log_tile SET data = x'{}'", "00".repeat(32)));
         h.clock.advance(base::Duration::from_seconds(10));
-        let error = Sequencer::new(h.data.clone(), signer()).unwrap().step().await.unwrap_err();
+        let sequencer = Sequencer::new(h.data.clone(), signer()).unwrap();
+        let error = sequencer.step().await.unwrap_err();
         assert!(matches!(error, StoreError::Log(_)), "{error}");
+        assert!(!h.data.is_log_broken());
+        // A server that runs says so: an event, once, and a mark that stays.
+        h.data.record(&scope, act("two")).await.unwrap();
+        let (stop, stopped) = tokio::sync::watch::channel(false);
+        let running = tokio::spawn(async move { sequencer.run(stopped).await });
+        let violations = "SELECT count(*) FROM event WHERE activity = 'integrity.violation'";
+        while h.tamper(store::Realm::Data, violations) == ["0"] {
+            tokio::task::yield_now().await;
+        }
+        stop.send(true).unwrap();
+        running.await.unwrap();
+        assert!(h.data.is_log_broken());
+        assert_eq!(h.tamper(store::Realm::Data, violations), ["1"]);
+    }
+
+    async fn a_hold_that_a_wrong_clock_wrote_holds_nobody_up(h: Harness) {
+        h.data.record(&h.scope(h.account()), act("one")).await.unwrap();
+        h.tamper(store::Realm::Data, &format!("UPDATE log_head SET holder = x'{}', held_until = 9000000000000000000", "07".repeat(16)));
+        let sequencer = Sequencer::new(h.data.clone(), signer()).unwrap();
+        assert_eq!(sequencer.step().await.unwrap().size, Some(1));
+    }
+
+    async fn nothing_is_committed_after_a_statement_that_failed(h: Harness) {
+        let add = platform!("INSERT INTO outbox (seq) VALUES ($1)");
+        let mut tx = h.data.system(&h.system()).await.unwrap();
+        tx.execute(add, &[1.into()]).await.unwrap();
+        assert!(tx.execute(add, &[1.into()]).await.is_err());
+        assert!(tx.commit((), act("one")).await.is_err());
+        // A refusal undoes what failed, and is durable.
+        let mut tx = h.data.system(&h.system()).await.unwrap();
+        tx.execute(add, &[1.into()]).await.unwrap();
+        assert!(tx.execute(add, &[1.into()]).await.is_err());
+        tx.refuse(Act::refused(Activity::RecordRead, ObjectRef::new("record", "two"), "no", None)).await.unwrap();
+        assert_eq!(h.tamper(store::Realm::Data, "SELECT activity FROM event"), ["record.read"]);
+        assert_eq!(h.tamper(store::Realm::Data, "SELECT count(*) FROM outbox"), ["1"]);
+    }
+
+    async fn two_sequencers_at_once_lose_and_double_nothing(h: Harness) {
+        let scope = h.scope(h.account());
+        let (other, _, _) = h.reopen().await;
+        // On SQLite a second process is kept out of the directory: there the second is of this one.
+        let other = if h.engine() == testkit::Engine::Postgres { other } else { h.data.clone() };
+        let sequencers = [
+            Arc::new(Sequencer::new(h.data.clone(), signer()).unwrap()),
+            Arc::new(Sequencer::new(other, signer()).unwrap()),
+        ];
+        let writer = {
+            let store = h.data.clone();
+            tokio::spawn(async move {
+                for entry in 0..200 {
+                    store.record(&scope, act(&entry.to_string())).await.unwrap();
+                }
+            })
+        };
+        let (clock, mut steps) = (h.clock.clone(), Vec::new());
+        for sequencer in &sequencers {
+            let (sequencer, clock) = (sequencer.clone(), clock.clone());
+            steps.push(tokio::spawn(async move {
+                for _ in 0..40 {
+                    // Each wants to take over all the time.
+                    clock.advance(base::Duration::from_seconds(10));
+                    match sequencer.step().await {
+                        Ok(_) | Err(StoreError::Contention) => {}
+                        Err(error) => panic!("{error}"),
+                    }
+                }
+            }));
+        }
+        writer.await.unwrap();
+        for step in steps {
+            step.await.unwrap();
+        }
+        h.clock.advance(base::Duration::from_seconds(10));
+        assert_eq!(sequencers[0].drain().await.unwrap().size, Some(200));
+        let found = h.tamper(store::Realm::Data, "SELECT count(*), count(DISTINCT seq), min(idx), max(idx) FROM log_entry");
+        assert_eq!(found, ["200|200|0|199"]);
     }
 
     async fn one_sequencer_at_a_time_and_the_other_takes_over(h: Harness) {
@@ -83,12 +160,12 @@ testkit::on_both_engines! {
     }
 
     async fn a_job_runs_in_its_account_and_gives_up_in_the_end(h: Harness) {
-        struct Failing;
+        struct Failing(base::AccountId);
         impl JobHandler for Failing {
             fn kind(&self) -> &'static str { "failing" }
             fn run<'a>(&'a self, lease: &'a Lease) -> store::JobFuture<'a> {
                 Box::pin(async move {
-                    assert!(lease.scope().is_some());
+                    assert_eq!(lease.scope().map(store::Scope::account), Some(self.0));
                     if lease.payload() == "again" { return Ok(Next::Done); }
                     Err(store::JobError("no".to_owned()))
                 })
@@ -104,7 +181,7 @@ testkit::on_both_engines! {
         assert!(tx.enqueue(job("", "a")).await.unwrap().is_none());
         assert!(tx.enqueue(job("again", "b")).await.unwrap().is_some());
         tx.commit((), act("jobs")).await.unwrap().into_inner();
-        let runner = JobRunner::new(h.data.clone(), vec![Box::new(Failing)]);
+        let runner = JobRunner::new(h.data.clone(), vec![Box::new(Failing(account))]);
         assert_eq!(runner.run_due().await.unwrap(), 2);
         assert_eq!(runner.run_due().await.unwrap(), 0);
         h.clock.advance(base::Duration::from_seconds(60));
@@ -143,6 +220,86 @@ testkit::on_both_engines! {
         let found = h.tamper(store::Realm::Data, "SELECT count(*) FROM event WHERE activity = 'job.fail'");
         assert_eq!(found, ["2"]);
         assert_eq!(runner.run_due().await.unwrap(), 0);
+    }
+
+    async fn a_job_that_failed_and_then_died_is_said_to_have_run_out(h: Harness) {
+        struct Fails;
+        impl JobHandler for Fails {
+            fn kind(&self) -> &'static str { "fails" }
+            fn run<'a>(&'a self, _: &'a Lease) -> store::JobFuture<'a> {
+                Box::pin(async { Err(store::JobError("no".to_owned())) })
+            }
+        }
+        let mut tx = h.data.begin(&h.scope(h.account())).await.unwrap();
+        struct Hangs(Arc<tokio::sync::Semaphore>, Arc<tokio::sync::Semaphore>);
+        impl JobHandler for Hangs {
+            fn kind(&self) -> &'static str { "fails" }
+            fn run<'a>(&'a self, _: &'a Lease) -> store::JobFuture<'a> {
+                Box::pin(async {
+                    self.0.add_permits(1);
+                    let _never = self.1.acquire().await;
+                    Ok(Next::Done)
+                })
+            }
+        }
+        let job = NewJob { kind: "fails", payload: String::new(), run_at: h.context.now(), dedupe: None, max_attempts: 2 };
+        tx.enqueue(job).await.unwrap();
+        tx.commit((), act("job")).await.unwrap().into_inner();
+        let runner = JobRunner::new(h.data.clone(), vec![Box::new(Fails)]);
+        assert_eq!(runner.run_due().await.unwrap(), 1);
+        assert_eq!(h.tamper(store::Realm::Data, "SELECT failure FROM job"), ["no"]);
+        // Its second attempt, the last, is taken and never ends: its process dies.
+        h.clock.advance(base::Duration::from_seconds(60));
+        let (begun, never) = (Arc::new(tokio::sync::Semaphore::new(0)), Arc::new(tokio::sync::Semaphore::new(0)));
+        let dies = JobRunner::new(h.data.clone(), vec![Box::new(Hangs(begun.clone(), never))]);
+        let running = tokio::spawn(async move { dies.run_due().await });
+        begun.acquire().await.unwrap().forget();
+        running.abort();
+        h.clock.advance(base::Duration::from_days(1));
+        assert_eq!(runner.run_due().await.unwrap(), 0);
+        let found = h.tamper(store::Realm::Data, "SELECT count(*) FROM event WHERE activity = 'job.fail'");
+        assert_eq!(found, ["1"]);
+    }
+
+    async fn a_job_whose_lease_was_lost_is_not_said_to_be_done(h: Harness) {
+        struct Slow(Arc<tokio::sync::Semaphore>, Arc<tokio::sync::Semaphore>);
+        impl JobHandler for Slow {
+            fn kind(&self) -> &'static str { "slow" }
+            fn run<'a>(&'a self, _: &'a Lease) -> store::JobFuture<'a> {
+                Box::pin(async {
+                    self.0.add_permits(1);
+                    self.1.acquire().await.unwrap().forget();
+                    Ok(Next::Done)
+                })
+            }
+        }
+        let mut tx = h.data.begin(&h.scope(h.account())).await.unwrap();
+        let job = NewJob { kind: "slow", payload: String::new(), run_at: h.context.now(), dedupe: None, max_attempts: 3 };
+        tx.enqueue(job).await.unwrap();
+        tx.commit((), act("job")).await.unwrap().into_inner();
+        let (begun, go_on) = (Arc::new(tokio::sync::Semaphore::new(0)), Arc::new(tokio::sync::Semaphore::new(0)));
+        let runner = JobRunner::new(h.data.clone(), vec![Box::new(Slow(begun.clone(), go_on.clone()))]);
+        let running = tokio::spawn(async move { runner.run_due().await.unwrap() });
+        begun.acquire().await.unwrap().forget();
+        // Another server has taken it meanwhile.
+        h.tamper(store::Realm::Data, &format!("UPDATE job SET lease_holder = x'{}', attempts = 2", "07".repeat(16)));
+        go_on.add_permits(1);
+        running.await.unwrap();
+        let found = h.tamper(store::Realm::Data, "SELECT count(*) FROM event WHERE activity = 'job.complete'");
+        assert_eq!(found, ["0"]);
+        assert_eq!(h.tamper(store::Realm::Data, "SELECT count(*) FROM job"), ["1"]);
+    }
+
+    async fn a_jobs_key_is_its_accounts_own(h: Harness) {
+        for _ in 0..2 {
+            let mut tx = h.data.begin(&h.scope(h.account())).await.unwrap();
+            let job = NewJob {
+                kind: "same", payload: String::new(), run_at: h.context.now(), dedupe: Some("key".to_owned()), max_attempts: 1,
+            };
+            assert!(tx.enqueue(job).await.unwrap().is_some());
+            tx.commit((), act("job")).await.unwrap().into_inner();
+        }
+        assert_eq!(h.tamper(store::Realm::Data, "SELECT count(*), count(DISTINCT account_id) FROM job"), ["2|2"]);
     }
 
     async fn many_writers_lose_nothing(h: Harness) {

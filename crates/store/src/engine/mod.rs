@@ -15,7 +15,14 @@ pub(crate) enum Database {
 }
 
 /// A transaction that may write.
-pub(crate) enum Write {
+pub(crate) struct Write {
+    on: WriteOn,
+    /// Whether a statement failed since it began. PostgreSQL would answer the commit of such a transaction
+    /// by undoing it, and call that a success.
+    failed: bool,
+}
+
+enum WriteOn {
     Sqlite(sqlite::WriteTx),
     Postgres(Box<postgres::PgTx>),
 }
@@ -28,10 +35,11 @@ pub(crate) enum Read {
 
 impl Database {
     pub(crate) async fn write(&self, account: Option<&[u8; 16]>) -> Result<Write, StoreError> {
-        match self {
-            Self::Sqlite(db) => db.write().await.map(Write::Sqlite),
-            Self::Postgres(db) => db.begin(account, false).await.map(Box::new).map(Write::Postgres),
-        }
+        let on = match self {
+            Self::Sqlite(db) => WriteOn::Sqlite(db.write().await?),
+            Self::Postgres(db) => WriteOn::Postgres(Box::new(db.begin(account, false).await?)),
+        };
+        Ok(Write { on, failed: false })
     }
     pub(crate) async fn read(&self, account: Option<&[u8; 16]>) -> Result<Read, StoreError> {
         match self {
@@ -47,29 +55,39 @@ impl Write {
         sql: &'static str,
         values: &[Value<'_>],
     ) -> Result<u64, StoreError> {
-        match self {
-            Self::Sqlite(tx) => tx.execute(sql, values),
-            Self::Postgres(tx) => tx.execute(sql, values).await,
-        }
+        let outcome = match &mut self.on {
+            WriteOn::Sqlite(tx) => tx.execute(sql, values),
+            WriteOn::Postgres(tx) => tx.execute(sql, values).await,
+        };
+        self.failed |= outcome.is_err();
+        outcome
     }
     pub(crate) async fn rows(&mut self, sql: &'static str, values: &[Value<'_>]) -> Result<Rows, StoreError> {
-        match self {
-            Self::Sqlite(tx) => tx.rows(sql, values),
-            Self::Postgres(tx) => tx.rows(sql, values).await,
-        }
+        let outcome = match &mut self.on {
+            WriteOn::Sqlite(tx) => tx.rows(sql, values),
+            WriteOn::Postgres(tx) => tx.rows(sql, values).await,
+        };
+        self.failed |= outcome.is_err();
+        outcome
     }
     /// Undoes what was done so far; the transaction goes on, empty.
     pub(crate) async fn undo(&mut self) -> Result<(), StoreError> {
-        match self {
-            Self::Sqlite(tx) => tx.undo(),
-            Self::Postgres(tx) => tx.undo().await,
-        }
+        match &mut self.on {
+            WriteOn::Sqlite(tx) => tx.undo(),
+            WriteOn::Postgres(tx) => tx.undo().await,
+        }?;
+        self.failed = false;
+        Ok(())
     }
-    /// Returns once everything is durable.
+    /// Returns once everything is durable. After a statement that failed there is nothing to commit, on
+    /// either engine: undo first.
     pub(crate) async fn commit(self) -> Result<(), StoreError> {
-        match self {
-            Self::Sqlite(tx) => tx.commit().await,
-            Self::Postgres(tx) => tx.commit().await,
+        if self.failed {
+            return Err(StoreError::Statement("a statement of this transaction failed before".to_owned()));
+        }
+        match self.on {
+            WriteOn::Sqlite(tx) => tx.commit().await,
+            WriteOn::Postgres(tx) => tx.commit().await,
         }
     }
 }

@@ -38,7 +38,7 @@ const CROWD: usize = 3;
 const GATHER: std::time::Duration = std::time::Duration::from_micros(300);
 /// Commits between two looks at the write-ahead log's size.
 const COMMITS_PER_LOOK: u64 = 256;
-/// A write-ahead log of this size is started over, which readers that never pause would prevent.
+/// A write-ahead log of this size is emptied, which readers that never pause would prevent.
 const MAX_LOG_BYTES: u64 = 134_217_728;
 
 pub(crate) struct Sqlite {
@@ -56,6 +56,7 @@ type Waiter = oneshot::Sender<Result<(), Lost>>;
 enum Lost {
     Full,
     Unavailable(String),
+    Unknown,
 }
 
 impl From<Lost> for StoreError {
@@ -63,6 +64,7 @@ impl From<Lost> for StoreError {
         match lost {
             Lost::Full => Self::Full,
             Lost::Unavailable(reason) => Self::Unavailable(reason),
+            Lost::Unknown => Self::Unknown,
         }
     }
 }
@@ -254,7 +256,8 @@ impl Writer {
                 if !self.connection.is_autocommit() {
                     let _ = self.connection.execute_batch("ROLLBACK");
                 }
-                Err(lost(error.into()))
+                tracing::error!(%error, "a commit failed");
+                Err(not_committed(error.into()))
             }
         };
         self.open = false;
@@ -266,14 +269,14 @@ impl Writer {
         }
     }
 
-    /// Waits for the readers of the moment to finish and starts the write-ahead log over, if it has
+    /// Waits for the readers of the moment to finish and empties the write-ahead log, if it has
     /// grown beyond its bound. A failure leaves it as it was, for the next look.
     fn bound_log(&self) {
         let bytes = std::fs::metadata(&self.log_path).map_or(0, |file| file.len());
         if bytes > MAX_LOG_BYTES {
             let done =
-                self.connection.query_row("PRAGMA wal_checkpoint(RESTART)", [], |row| row.get::<_, i64>(0));
-            tracing::info!(bytes, busy = ?done, "the write-ahead log was started over");
+                self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0));
+            tracing::info!(bytes, busy = ?done, "the write-ahead log was to be emptied");
         }
     }
 
@@ -307,10 +310,13 @@ impl Writer {
     }
 }
 
-fn lost(error: StoreError) -> Lost {
+/// What a commit that failed means. Without space, nothing of it is in the write-ahead log. Any other failure,
+/// of the sync above all, may come after the whole of it was written there: in this process it is undone, and
+/// the next commit overwrites it, but a crash before that brings it back.
+fn not_committed(error: StoreError) -> Lost {
     match error {
         StoreError::Full => Lost::Full,
-        other => Lost::Unavailable(other.to_string()),
+        _ => Lost::Unknown,
     }
 }
 

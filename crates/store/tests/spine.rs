@@ -125,10 +125,8 @@ testkit::on_both_engines! {
                 for _ in 0..40 {
                     // Each wants to take over all the time.
                     clock.advance(base::Duration::from_seconds(10));
-                    match sequencer.step().await {
-                        Ok(_) | Err(StoreError::Contention) => {}
-                        Err(error) => panic!("{error}"),
-                    }
+                    let step = sequencer.step().await;
+                    assert!(matches!(step, Ok(_) | Err(StoreError::Contention)), "{step:?}");
                 }
             }));
         }

@@ -5,6 +5,8 @@ use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &str| {
     if vault::has_cursor_form(text) {
-        assert!(text.is_ascii() && text.len() < 256);
+        // One byte of format, 16 of position, 16 of tag: one text for each, and no other.
+        let own = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+        assert!(text.len() == 44 && text.starts_with("AQ") && text.bytes().all(own));
     }
 });

@@ -48,7 +48,12 @@ impl World {
     }
     /// The exit code and the error of a command that must fail.
     fn fails(&self, arguments: &[&str]) -> (i32, Value) {
-        let output = self.tenet(arguments).arg("--json").output().unwrap();
+        self.fails_in(arguments, &[])
+    }
+    /// The same, with more of an environment.
+    fn fails_in(&self, arguments: &[&str], environment: &[(&str, &str)]) -> (i32, Value) {
+        let mut command = self.tenet(arguments);
+        let output = command.arg("--json").envs(environment.iter().copied()).output().unwrap();
         let error = String::from_utf8_lossy(&output.stderr);
         assert!(!output.status.success(), "{arguments:?} succeeded");
         let last = error.lines().last().unwrap_or_default();
@@ -114,7 +119,9 @@ const SCOPES: &str = "repositories:write,repositories:read,records:write,records
 fn customer(world: &World, name: &str, basis: &str) -> (String, String) {
     let account = world.json(&["account", "create", name]);
     let account = text(&account, "/id").to_owned();
-    world.json(&["client", "create", "app", "--account", &account, "--scope", SCOPES, "--save", name]);
+    let app = ["client", "create", "app", "--account", &account, "--scope", SCOPES, "--save", name];
+    let app = world.json(&app);
+    assert_eq!((text(&app, "/profile"), &app["secret"]), (name, &Value::Null), "{app}");
     let repository = world.json(&[
         "repository",
         "create",
@@ -150,15 +157,29 @@ fn from_the_first_start_to_the_second() {
         assert_eq!(mode(&world.data().join(file)), 0o600, "{file}");
     }
 
-    // Nobody is an operator before the link is used; it can be used once.
+    // Nobody is an operator before the link is used; it can be used once, and nothing that is wrong on
+    // this machine uses it up.
     assert_eq!(world.fails(&["account", "list"]).1["code"], "not-enrolled");
+    what_is_wrong_here_spends_no_link(&world, &link);
     let enrolled = world.json(&["enrol", &link, "--name", "Ann Lee"]);
     assert_eq!(text(&enrolled, "/role"), "administrator");
     assert_eq!(mode(&world.profile("default.key")), 0o600);
     let (exit, error) = world.fails(&["enrol", &link, "--save", "again"]);
     assert_eq!((exit, error["code"].as_str()), (3, Some("link-invalid")), "{error}");
+    assert!(!world.profile("again.key").exists(), "what was for nothing is removed");
 
     let (acme, papers) = customer(&world, "acme", "business");
+    // However a client proves who it is, the answer has one shape.
+    let with_secret = ["client", "create", "y", "--account", &acme, "--scope", "records:read", "--secret"];
+    let with_secret = world.json(&with_secret);
+    assert!(text(&with_secret, "/secret").starts_with("tcs_"), "{with_secret}");
+    assert_eq!(with_secret["profile"], Value::Null);
+    world.json(&["client", "revoke", text(&with_secret, "/client/id")]);
+    // Nor is a client registered whose key can't be saved.
+    let unsaved = ["client", "create", "x", "--account", &acme, "--scope", "records:read", "--save", "a/b"];
+    assert_eq!(world.fails(&unsaved).0, 2);
+    let clients = world.json(&["client", "list", "--account", &acme]);
+    assert_eq!(clients.as_array().unwrap().len(), 2, "{clients}");
     let (_, other_papers) = customer(&world, "globex", "law");
     let body = r#"{"number": "2026-7", "to": "Ada Lovelace"}"#;
     let made = world.json(&["record", "put", "-r", &papers, "--body", body, "--as", "acme"]);
@@ -179,7 +200,7 @@ fn from_the_first_start_to_the_second() {
 
     lifecycle(&world, &papers, &record);
     retention_keeps(&world, &other_papers);
-    objects(&world, &papers);
+    let object = objects(&world, &papers);
     the_log(&world, server.address());
 
     // The data at rest holds nothing readable.
@@ -204,7 +225,7 @@ fn from_the_first_start_to_the_second() {
     assert_eq!(server.stop(), 0);
     assert!(!world.data().join("enrolment-link").exists());
 
-    restored_from_a_copy(&world, &listen, &papers);
+    restored_from_a_copy(&world, &listen, &papers, &object);
 
     // The second start resumes: same authority, same log, same data, no new link.
     let server = world.up(&listen);
@@ -218,17 +239,39 @@ fn from_the_first_start_to_the_second() {
     assert_eq!(server.stop(), 0);
 }
 
-/// After a clean stop the three files that the README names are a backup.
-fn restored_from_a_copy(world: &World, listen: &str, papers: &str) {
+/// An invalid name, a place that can't be written and a profile in the way are found before the link
+/// is sent.
+fn what_is_wrong_here_spends_no_link(world: &World, link: &str) {
+    assert_eq!(world.fails(&["enrol", link, "--save", "a/b"]).0, 2);
+    let file = world.directory.path().join("file");
+    fs::write(&file, "").unwrap();
+    let beneath = file.join("home");
+    let (_, error) = world.fails_in(&["enrol", link], &[("TENET_HOME", beneath.to_str().unwrap())]);
+    assert_eq!(error["code"], "file", "{error}");
+    let home = world.directory.path().join("blocked");
+    fs::create_dir_all(home.join("default.draft")).unwrap();
+    let (_, error) = world.fails_in(&["enrol", link], &[("TENET_HOME", home.to_str().unwrap())]);
+    assert_eq!(error["code"], "file", "no room for the profile: {error}");
+    assert!(!home.join("default.key").exists());
+}
+
+/// After a clean stop, what the README names is a backup: it names the three files and the objects.
+fn restored_from_a_copy(world: &World, listen: &str, papers: &str, object: &str) {
     use std::os::unix::fs::DirBuilderExt;
+    let readme = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../README.md")).unwrap();
+    let after_stop = readme.split("After a clean stop").nth(1).unwrap().split("whole backup").next().unwrap();
+    let named: Vec<&str> = after_stop.split('`').skip(1).step_by(2).collect();
     let copy = world.directory.path().join("restored");
     fs::DirBuilder::new().mode(0o700).create(&copy).unwrap();
-    for file in ["data.db", "keys.db", "provider.key"] {
-        fs::copy(world.data().join(file), copy.join(file)).unwrap();
+    for name in named {
+        let copied = Command::new("cp").arg("-a").arg(world.data().join(name)).arg(&copy).status().unwrap();
+        assert!(copied.success(), "{name}");
     }
     let server = world.up_with(&copy, listen, &[]);
     let listed = world.json(&["record", "list", "-r", papers, "--as", "acme", "--bodies"]);
     assert_eq!(listed.as_array().unwrap().len(), 1, "{listed}");
+    let kept = world.run(&["object", "get", "-r", papers, object, "--as", "acme"]);
+    assert_eq!(kept.stdout, b"kept", "{}", String::from_utf8_lossy(&kept.stderr));
     assert_eq!(server.stop(), 0);
 }
 
@@ -284,8 +327,8 @@ fn retention_keeps(world: &World, papers: &str) {
     assert_eq!((exit, error["clause"].as_str()), (5, Some("AR-2")), "{error}");
 }
 
-/// Contents larger than many chunks come back as they were sent.
-fn objects(world: &World, papers: &str) {
+/// Contents larger than many chunks come back as they were sent. An object that stays.
+fn objects(world: &World, papers: &str) -> String {
     let (sent, back) = (world.directory.path().join("sent.bin"), world.directory.path().join("back.bin"));
     let content: Vec<u8> = (0..1_000_003u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
     fs::write(&sent, &content).unwrap();
@@ -299,6 +342,10 @@ fn objects(world: &World, papers: &str) {
     assert_eq!(world.fails(&["object", "get", "-r", papers, object, "--as", "globex"]).0, 4);
     world.json(&["object", "delete", "-r", papers, object, "--as", "acme"]);
     assert_eq!(world.json(&["object", "list", "-r", papers, "--as", "acme"]).as_array().unwrap().len(), 0);
+    let small = world.directory.path().join("kept.txt");
+    fs::write(&small, "kept").unwrap();
+    let kept = world.json(&["object", "put", "-r", papers, small.to_str().unwrap(), "--as", "acme"]);
+    text(&kept, "/id").to_owned()
 }
 
 /// Verified on the server, copied, verified and proved from the copy; a flipped byte is found.
@@ -317,9 +364,12 @@ fn the_log(world: &World, address: &str) {
     let refused = |entry: &Value| text(entry, "/outcome").starts_with("refused: ");
     assert!(shown.as_array().unwrap().iter().any(refused), "refusals are in the log");
 
+    let printed = world.json(&["log", "prove", "3", copy, "--key", &key]);
+    assert_eq!(printed["index"], 3);
     let proof = world.directory.path().join("proof");
     let proof = proof.to_str().unwrap();
     world.json(&["log", "prove", "3", copy, "--key", &key, "--out", proof]);
+    assert_eq!(text(&printed, "/proof"), fs::read_to_string(proof).unwrap());
     assert_eq!(world.json(&["log", "check-proof", proof, "--key", &key])["index"], 3);
     let forged = fs::read_to_string(proof).unwrap().replace("index 3", "index 2");
     fs::write(proof, forged).unwrap();
@@ -419,13 +469,106 @@ fn quickstart_does_what_it_shows() {
     let walked = world.json(&["quickstart", "--data", data.to_str().unwrap()]);
     let steps = walked["steps"].as_array().unwrap();
     let refused: Vec<&Value> = steps.iter().filter(|step| step["exit"] != 0).collect();
-    assert_eq!(refused.len(), 1, "the other account's read alone");
+    assert_eq!(refused.len(), 2, "the other account's read, and the erasure of what is held");
     assert_eq!(refused[0]["exit"], 4);
+    assert_eq!(text(refused[1], "/result/error/clause"), "DD-1");
+    let commands: Vec<&str> = steps.iter().map(|step| text(step, "/command")).collect();
+    let last_act = commands.iter().rfind(|command| !command.starts_with("tenet log")).unwrap();
+    assert!(last_act.starts_with("tenet verify-certificate "), "{commands:?}");
     assert!(!walked.to_string().contains("tel_"), "the link's secret is not shown");
     assert!(!data.join("enrolment-link").exists());
+    what_is_shown_for_curl_works(&world, &walked["curl"]);
     // A second walk does not get in the way of the first.
     assert!(world.run(&["quickstart", "--data", data.to_str().unwrap()]).status.success());
     assert_eq!(server.stop(), 0);
+}
+
+/// The lines for curl, pasted into a shell. Needs curl and jq, as the README says.
+fn what_is_shown_for_curl_works(world: &World, lines: &Value) {
+    let lines: Vec<&str> = lines.as_array().unwrap().iter().map(|line| line.as_str().unwrap()).collect();
+    let read = shell(world, &lines.join("\n"));
+    if let Some(read) = read {
+        let read: Value = serde_json::from_str(&read).unwrap_or_else(|_| panic!("{read}"));
+        assert_eq!(read["body"]["number"], "2026-9", "{read}");
+    }
+}
+
+/// What a script prints, with `tenet` on its path; none, and a remark, where curl or jq are missing.
+fn shell(world: &World, script: &str) -> Option<String> {
+    let binaries = Path::new(env!("CARGO_BIN_EXE_tenet")).parent().unwrap().display().to_string();
+    let path = format!("{binaries}:/usr/local/bin:/usr/bin:/bin");
+    let run = |script: &str| {
+        let mut bash = Command::new("bash");
+        bash.args(["-euc", script]).env_clear().env("PATH", &path).env("HOME", world.directory.path());
+        bash.current_dir(world.directory.path()).stdin(Stdio::null()).output().unwrap()
+    };
+    if !run("command -v curl jq").status.success() {
+        println!("skipped: curl or jq is not installed");
+        return None;
+    }
+    let output = run(script);
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{script}: {error}");
+    Some(String::from_utf8(output.stdout).unwrap())
+}
+
+#[test]
+fn quickstart_takes_nothing_but_a_missing_enrolment_for_one() {
+    let world = World::new();
+    let server = world.up("localhost:0");
+    let (data, listen) = (world.data(), server.listen());
+    let quickstart = ["quickstart", "--data", data.to_str().unwrap()];
+    world.json(&["enrol", text(&server.ready, "/enrolment_link"), "--save", "ann"]);
+    // Two operators: it asks which, and goes as the one that is named.
+    let link = world.json(&["operator", "link"]);
+    world.json(&["enrol", text(&link, "/link"), "--save", "bob"]);
+    let (exit, error) = world.fails(&quickstart);
+    assert_eq!(exit, 2);
+    assert!(text(&error, "/what").starts_with("which operator?"), "{error}");
+    let walked = world.json(&[&quickstart[..], &["--as", "bob"]].concat());
+    assert!(text(&walked, "/steps/0/command").ends_with("--as bob"), "{walked}");
+    let profiles = world.json(&["profile", "list"]);
+    assert_eq!(profiles.as_array().unwrap().len(), 4, "two operators and two applications");
+    world.json(&["profile", "remove", "ann"]);
+    assert_eq!(world.fails(&["profile", "remove", "ann"]).0, 4);
+    assert_eq!(server.stop(), 0);
+
+    // The server is set up anew: what is saved of the earlier one is named, with what to do.
+    fs::remove_dir_all(&data).unwrap();
+    let server = world.up(&listen);
+    let (exit, error) = world.fails(&quickstart);
+    assert_eq!((exit, text(&error, "/code")), (3, "server-not-trusted"), "{error}");
+    let remedy = text(&error, "/do").split('`').nth(1).unwrap();
+    let remove: Vec<&str> = remedy.split(' ').collect();
+    assert_eq!(&remove[..3], ["tenet", "profile", "remove"]);
+    let (exit, error) = world.fails(&["account", "list"]);
+    assert_eq!((exit, text(&error, "/code")), (3, "server-not-trusted"));
+    assert!(text(&error, "/do").contains("`tenet profile remove NAME`"), "{error}");
+    world.json(&remove[1..]);
+    world.json(&quickstart);
+    assert_eq!(server.stop(), 0);
+}
+
+#[test]
+fn wrong_arguments_are_json_when_json_is_asked_for() {
+    let world = World::new();
+    for wrong in [
+        ["record", "gett"].as_slice(),
+        &["record", "get", "-r", "x", "rec_1"],
+        &["up", "--no-such-option"],
+        &["account", "suspend"],
+        &[],
+    ] {
+        let (exit, error) = world.fails(wrong);
+        assert_eq!((exit, &error["exit"], text(&error, "/code")), (2, &Value::from(2), "usage"), "{error}");
+    }
+    let plain = world.run(&["record", "gett"]);
+    assert!(String::from_utf8_lossy(&plain.stderr).starts_with("error: unrecognized subcommand"));
+    assert_eq!(plain.status.code(), Some(2));
+    assert!(world.run(&["--help", "--json"]).status.success());
+    assert!(world.run(&["--version"]).stdout.starts_with(b"tenet "));
+    assert_eq!(world.json(&["config", "reference"])["settings"][0]["key"], "data");
+    assert_eq!(world.json(&["completions", "bash"])["shell"], "bash");
 }
 
 #[test]

@@ -4,6 +4,7 @@ mod data;
 mod ledger;
 mod platform;
 mod reference;
+mod refusal;
 mod serve;
 
 use clap::{Parser, Subcommand};
@@ -12,8 +13,10 @@ pub use data::{Locate, ObjectCommand, RecordCommand, RecordSource, RepositoryCom
 pub use ledger::{LogCommand, LogPlace, VerifyCertificate};
 pub use platform::{
     AccountCommand, ClientCommand, ClientCreate, ClientCredential, KeysCommand, OperatorCommand,
+    ProfileCommand,
 };
 pub use reference::reference;
+pub use refusal::{is_answer, refusal, wants_json};
 pub use serve::{ConfigCommand, Quickstart, SettingArgs};
 
 /// A store that keeps customers apart, seals their data with your keys, and can't act without a record.
@@ -40,14 +43,15 @@ pub struct Cli {
 
 const EXIT_CODES: &str = "\
 Exit codes:
-  0  it was done
-  1  it failed for a reason that has no code of its own
-  2  the arguments, the configuration or the data given can't be used
-  3  not established who asks, or not allowed
-  4  there is no such thing, or it is another account's
-  5  the state does not allow it now: a hold, a version, a name taken, another process
-  6  the server does not answer, is full, or asks to try again later
-  7  a signature, a proof or the log does not verify
+  0    it was done
+  1    it failed for a reason that has no code of its own
+  2    the arguments, the configuration or the data given can't be used
+  3    not established who asks, or not allowed
+  4    there is no such thing, or it is another account's
+  5    the state does not allow it now: a hold, a version, a name taken, another process
+  6    the server does not answer, is full, or asks to try again later
+  7    a signature, a proof or the log does not verify
+  130  it was interrupted; `tenet up`: twice, so that requests were cut
 
 Start with `tenet up`, then in another terminal `tenet quickstart`.";
 
@@ -96,6 +100,9 @@ trust. It can be used once.")]
     /// Customers' applications
     #[command(subcommand)]
     Client(ClientCommand),
+    /// The identities saved on this machine
+    #[command(subcommand)]
+    Profile(ProfileCommand),
     /// The people who operate Tenet
     #[command(subcommand)]
     Operator(OperatorCommand),
@@ -148,7 +155,7 @@ mod tests {
     fn the_help_states_every_exit_code() {
         for (exit, meaning) in Exit::ALL {
             let short = meaning.split(", or it is").next().unwrap();
-            assert!(EXIT_CODES.contains(&format!("  {}  {short}", exit as u8)), "{meaning}");
+            assert!(EXIT_CODES.contains(&format!("  {:<3}  {short}", exit as u8)), "{meaning}");
         }
     }
 

@@ -132,6 +132,29 @@ Examples:
     },
 }
 
+/// `tenet profile`.
+#[derive(Debug, Subcommand)]
+pub enum ProfileCommand {
+    /// List the profiles that `--as` takes
+    #[command(after_help = "\
+Examples:
+  tenet profile list
+  tenet profile list --json | jq -r '.[].name'")]
+    List,
+    /// Remove profiles from this machine, with their keys
+    #[command(after_help = "\
+Examples:
+  tenet profile remove billing
+  tenet profile remove default acme-1a2b globex-1a2b
+
+The keys are gone for good. The server is not told: revoke a client or an operator there.")]
+    Remove {
+        /// The profiles
+        #[arg(required = true, value_name = "NAME")]
+        names: Vec<String>,
+    },
+}
+
 /// `tenet keys`.
 #[derive(Debug, Subcommand)]
 pub enum KeysCommand {

@@ -12,6 +12,7 @@ use crate::{
 
 pub(super) fn run(session: &Session, command: ConfigCommand) -> Result<(), Failure> {
     match command {
+        ConfigCommand::Reference if session.out.is_json() => session.out.document(&config::reference_json()),
         ConfigCommand::Reference => session.out.text(&config::reference()),
         ConfigCommand::Check(arguments) => {
             let loaded = config::load(&arguments.arguments(), &session.environment)?;

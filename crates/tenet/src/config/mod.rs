@@ -13,7 +13,7 @@ mod values;
 pub use database_url::{DatabaseUrls, database_urls};
 pub use field::{Address, Choice, Number, Span};
 pub use load::{Arguments, ConfigError, Environment, Loaded, Source, load};
-pub use reference::reference;
+pub use reference::{reference, reference_json};
 pub use secret_file::{SecretFileError, read_secret_file};
 pub use settings::{
     Config, DatabaseConfig, KeysConfig, LedgerConfig, LifecycleConfig, LimitsConfig, LoggingConfig,

@@ -2,6 +2,11 @@
 //! spoken to by its own command line.
 #![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
+#[path = "end_to_end/disk_full.rs"]
+mod disk_full;
+#[path = "end_to_end/two_servers.rs"]
+mod two_servers;
+
 use std::{
     fs,
     io::{BufRead, BufReader},
@@ -65,10 +70,15 @@ impl World {
     }
     fn up_with(&self, data: &Path, listen: &str, settings: &[(&str, &str)]) -> Server {
         let arguments = ["up", "--json", "--data", data.to_str().unwrap(), "--listen", listen];
+        let mut command = self.tenet(&arguments);
+        command.envs(settings.iter().copied());
+        self.spawn(command)
+    }
+    /// Starts a server by this command, and waits until it is ready.
+    fn spawn(&self, mut command: Command) -> Server {
         let log = self.directory.path().join("server.log");
         let errors = fs::File::options().create(true).append(true).open(&log).unwrap();
-        let mut command = self.tenet(&arguments);
-        command.envs(settings.iter().copied()).stdout(Stdio::piped()).stderr(errors);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(errors);
         let mut child = command.spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
@@ -405,62 +415,6 @@ fn a_server_that_was_killed_is_noticed_and_nothing_acknowledged_is_lost() {
     assert_eq!(server.stop(), 0);
 }
 
-/// Two servers over one PostgreSQL, with one provider key and one place for objects. Either serves
-/// everything; one that is killed leaves the other with the log to continue.
-#[test]
-fn two_servers_share_one_postgresql() {
-    let database = testkit::TestDatabase::create();
-    let world = World::new();
-    let socket = database.socket().display().to_string();
-    let url = |role: &str| format!("postgres:///{0}?host={socket}&user={0}_{role}", database.name());
-    let owner = world.directory.path().join("owner");
-    fs::write(&owner, url("owner")).unwrap();
-    fs::set_permissions(&owner, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
-    let (key, objects) =
-        (world.directory.path().join("provider.key"), world.directory.path().join("objects"));
-    let application = url("app");
-    let settings = [
-        ("TENET_DATABASE_URL", application.as_str()),
-        ("TENET_DATABASE_OWNER_URL_FILE", owner.to_str().unwrap()),
-        ("TENET_KEYS_FILE", key.to_str().unwrap()),
-        ("TENET_OBJECTS_DIRECTORY", objects.to_str().unwrap()),
-    ];
-    let mut one = world.up_with(&world.data(), "localhost:0", &settings);
-    world.json(&["enrol", text(&one.ready, "/enrolment_link")]);
-    let (_, papers) = customer(&world, "acme", "business");
-    let made = world.json(&["record", "put", "-r", &papers, "--body", r#"{"number": "1"}"#, "--as", "acme"]);
-    let record = text(&made, "/id");
-
-    let other_data = world.directory.path().join("other");
-    let two = world.up_with(&other_data, "localhost:0", &settings);
-    assert_eq!(two.ready["enrolment_link"], Value::Null, "there is an administrator");
-    assert_eq!(two.ready["log_key"], one.ready["log_key"]);
-    assert_eq!(
-        fs::read(other_data.join("ca.pem")).unwrap(),
-        fs::read(world.data().join("ca.pem")).unwrap(),
-        "one authority"
-    );
-    // The same identities, at the other server.
-    for name in ["default", "acme"] {
-        let path = world.profile(&format!("{name}.json"));
-        let moved = fs::read_to_string(&path).unwrap().replace(one.address(), two.address());
-        fs::write(&path, moved).unwrap();
-    }
-    let read = world.json(&["record", "get", "-r", &papers, record, "--as", "acme"]);
-    assert_eq!(text(&read, "/body/number"), "1");
-    one.child.kill().unwrap();
-    one.child.wait().unwrap();
-    let size = |answer: &Value| answer["size"].as_u64().unwrap();
-    let before = size(&world.json(&["log", "verify"]));
-    // Each look leaves events of its own; they reach the log once the other has taken over.
-    let took_over = (0..200).any(|_| {
-        world.json(&["account", "list"]);
-        size(&world.json(&["log", "verify"])) > before + 12
-    });
-    assert!(took_over, "the other continues the log");
-    assert_eq!(two.stop(), 0);
-}
-
 #[test]
 fn quickstart_does_what_it_shows() {
     let world = World::new();
@@ -581,6 +535,28 @@ fn a_wrong_configuration_is_refused_with_what_is_right() {
         let (exit, error) = world.fails(&arguments);
         assert_eq!(exit, 2);
         assert!(text(&error, "/why").ends_with("unknown key `server.listn`: did you mean `server.listen`?"));
+    }
+    // What only shows when a server starts is found by the check too, in the same words.
+    let bucket = ("TENET_OBJECTS_S3_BUCKET", "b");
+    let missing = world.directory.path().join("missing").display().to_string();
+    for (settings, fault) in [
+        (vec![bucket, ("TENET_OBJECTS_DIRECTORY", "x")], "objects.directory: "),
+        (vec![bucket, ("TENET_OBJECTS_S3_ENDPOINT", "http://10.0.0.1")], "objects.s3_endpoint: "),
+        (vec![("TENET_KEYS_PROVIDER", "pkcs11")], "keys.pkcs11_module: "),
+        (vec![("TENET_SERVER_PUBLIC_URL", "http://t")], "server.public_url: "),
+        (vec![("TENET_SERVER_NAMES", "a b")], "server.names: "),
+        (vec![("TENET_LEDGER_ORIGIN", "a b")], "ledger.origin: "),
+        (vec![("TENET_DATABASE_URL_FILE", missing.as_str())], "database.url_file: "),
+        (
+            vec![("TENET_DATABASE_URL", "postgres://u@h/d"), ("TENET_DATABASE_ROOT_CA", missing.as_str())],
+            "database.root_ca: ",
+        ),
+        (vec![("TENET_SERVER_LISTN", "localhost:1")], "the environment variable `TENET_SERVER_LISTN`"),
+    ] {
+        let [checked, started] =
+            [["config", "check"].as_slice(), &["up"]].map(|command| world.fails_in(command, &settings));
+        assert_eq!(checked, started);
+        assert!(checked.0 == 2 && text(&checked.1, "/why").contains(fault), "{fault} {checked:?}");
     }
     let (exit, error) = world.fails(&["up", "--database", "postgres://u:hunter2@h/d"]);
     assert_eq!(exit, 2);

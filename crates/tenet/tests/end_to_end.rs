@@ -466,6 +466,25 @@ fn shell(world: &World, script: &str) -> Option<String> {
     Some(String::from_utf8(output.stdout).unwrap())
 }
 
+/// The README's section, as it is written there but for the port.
+#[test]
+fn the_readme_works_by_curl() {
+    let world = World::new();
+    let data = world.directory.path().join(".local/share/tenet");
+    let server = world.up_with(&data, "localhost:0", &[]);
+    world.json(&["enrol", text(&server.ready, "/enrolment_link")]);
+    let readme = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../README.md")).unwrap();
+    let section = readme.split("## The same by curl").nth(1).unwrap();
+    let script = section.split("```sh\n").nth(1).unwrap().split("```").next().unwrap();
+    assert!(script.contains("https://localhost:8440/"), "{script}");
+    let script = script.replace("https://localhost:8440", server.address());
+    if let Some(read) = shell(&world, &script) {
+        let read: Value = serde_json::from_str(&read).unwrap_or_else(|_| panic!("{read}"));
+        assert_eq!((&read["body"]["total"], text(&read, "/body/number")), (&Value::from(120), "2026-7"));
+    }
+    assert_eq!(server.stop(), 0);
+}
+
 #[test]
 fn quickstart_takes_nothing_but_a_missing_enrolment_for_one() {
     let world = World::new();

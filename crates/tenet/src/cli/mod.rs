@@ -19,7 +19,7 @@ pub use reference::reference;
 pub use refusal::{is_answer, refusal, wants_json};
 pub use serve::{ConfigCommand, Quickstart, SettingArgs};
 
-/// A store that keeps customers apart, seals their data with your keys, and can't act without a record.
+/// A store that keeps customers apart, seals their data with your keys, and records whatever it does
 #[derive(Debug, Parser)]
 #[command(
     name = "tenet",
@@ -63,10 +63,14 @@ pub enum Command {
 Examples:
   tenet up
   tenet up --data /srv/tenet --listen 0.0.0.0:8440
-  PGPASSWORD=... tenet up --database postgres://tenet_app@db.example.com/tenet
+  TENET_DATABASE_OWNER_URL_FILE=owner.url TENET_DATABASE_PASSWORD_FILE=app.password \\
+    TENET_DATABASE_ROOT_CA=db-ca.pem tenet up --database postgres://tenet_app@db.example.com/tenet
 
-The first start makes the data directory, its database and keys, a certificate authority (ca.pem), and
-prints a link for the first administrator. Ctrl-C lets requests end, then stops; a second one stops at once.")]
+The first start makes the data directory, its database and keys, a certificate authority (ca.pem),
+and prints a link for the first administrator. With PostgreSQL it needs two roles that exist, and
+the URL of the one that owns the tables: docs/postgresql.md has the statements.
+
+Ctrl-C lets requests end, then stops; a second one stops at once.")]
     Up(SettingArgs),
     /// Walk through the main tasks on a running server, showing each command
     #[command(after_help = "\
@@ -82,8 +86,8 @@ Examples:
   tenet enrol 'https://localhost:8440/enrol#...'
   tenet enrol --name 'Ann Lee' 'https://localhost:8440/enrol#...'
 
-The key is made on this machine and never leaves it. The link also says which certificate authority to
-trust. It can be used once.")]
+The key is made on this machine and never leaves it. The link also says which certificate authority
+to trust. It can be used once.")]
     Enrol {
         /// The link, whole, in quotes; `-` reads it from standard input
         link: String,
@@ -157,6 +161,21 @@ mod tests {
             let short = meaning.split(", or it is").next().unwrap();
             assert!(EXIT_CODES.contains(&format!("  {:<3}  {short}", exit as u8)), "{meaning}");
         }
+    }
+
+    #[test]
+    fn no_line_of_the_help_is_wrapped() {
+        fn walk(command: &clap::Command, path: &str) {
+            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            let about = command.get_about().map(ToString::to_string).unwrap_or_default();
+            for line in help.lines().chain(about.lines()) {
+                assert!(line.chars().count() <= 100, "{path}: {line}");
+            }
+            for inner in command.get_subcommands() {
+                walk(inner, &format!("{path} {}", inner.get_name()));
+            }
+        }
+        walk(&Cli::command(), "tenet");
     }
 
     #[test]

@@ -44,11 +44,12 @@ pub enum ClientCommand {
     /// Register an application of an account
     #[command(after_help = "\
 Examples:
-  tenet client create billing --account acc_01j... --scope records:read --scope records:write --save billing
+  tenet client create billing --account acc_01j... --scope records:read,records:write --save billing
   tenet client create legacy --account acc_01j... --scope records:read --secret
 
-With --save, the key is made here and a profile is saved: `tenet record list --as billing` acts as it.
-With --secret, the server makes a secret and shows it this once, for applications that can't sign.")]
+With --save, the key is made here and a profile is saved: `tenet record list --as billing` acts as
+it. With --secret, the server makes a secret and shows it this once, for applications that can't
+sign.")]
     Create(ClientCreate),
     /// List the clients of an account
     #[command(after_help = "\

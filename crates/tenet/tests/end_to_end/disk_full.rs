@@ -58,6 +58,40 @@ fn until_done(world: &World, arguments: &[&str]) -> Value {
     }
 }
 
+/// An application with a token from before the disk filled up, as one that is running has.
+struct Application<'a> {
+    world: &'a World,
+    curl: String,
+}
+
+impl<'a> Application<'a> {
+    /// None, and a remark, where curl or jq are missing.
+    fn new(world: &'a World, server: &Server, account: &str) -> Option<Self> {
+        let scope = "records:read,records:write";
+        let client = ["client", "create", "running", "--account", account, "--scope", scope, "--secret"];
+        let made = world.json(&client);
+        let basic = format!("{}:{}", text(&made, "/client/id"), text(&made, "/secret"));
+        let profile: Value =
+            serde_json::from_slice(&fs::read(world.profile("default.json")).unwrap()).unwrap();
+        let ca = world.directory.path().join("ca.pem");
+        fs::write(&ca, text(&profile, "/authority")).unwrap();
+        let curl = format!("curl -sS --cacert {}", ca.display());
+        let address = server.address();
+        let token = format!(
+            "{curl} -u {basic} -d grant_type=client_credentials {address}/v1/token | jq -r .access_token"
+        );
+        let token = shell(world, &token)?;
+        Some(Self { world, curl: format!("{curl} -H 'Authorization: Bearer {}'", token.trim()) })
+    }
+
+    /// The status and the JSON of a request.
+    fn call(&self, arguments: &str) -> (u16, Value) {
+        let answer = shell(self.world, &format!("{} -w '\\n%{{http_code}}' {arguments}", self.curl)).unwrap();
+        let (body, status) = answer.rsplit_once('\n').unwrap();
+        (status.parse().unwrap(), serde_json::from_str(body).unwrap())
+    }
+}
+
 #[test]
 fn a_full_disk_refuses_writes_and_nothing_else() {
     let world = World::new();
@@ -67,53 +101,36 @@ fn a_full_disk_refuses_writes_and_nothing_else() {
     let notes = ["repository", "create", "notes", "--classification", "internal", "--keep", "30"];
     let notes = world.json(&[&notes[..], &["--as", "acme"]].concat());
     let notes = text(&notes, "/id");
-    let put = |body: &str| ["record", "put", "-r", notes, "--body", body, "--as", "acme"].map(str::to_owned);
-    let small = put(r#"{"number": "1"}"#);
-    let small: Vec<&str> = small.iter().map(String::as_str).collect();
-    let record = text(&world.json(&small), "/id").to_owned();
-    // A token from before: that of a client whose process lives on while the disk fills up.
-    let secret = ["client", "create", "reader", "--account", &account, "--scope", "records:read", "--secret"];
-    let made = world.json(&secret);
-    let ca = world.directory.path().join("ca.pem");
-    let profile: Value = serde_json::from_slice(&fs::read(world.profile("default.json")).unwrap()).unwrap();
-    fs::write(&ca, text(&profile, "/authority")).unwrap();
-    let curl = format!("curl -sS --cacert {} ", ca.display());
-    let (client, address) =
-        (format!("{}:{}", text(&made, "/client/id"), text(&made, "/secret")), server.address());
-    let token = shell(
-        &world,
-        &format!(
-            "{curl} -u {client} -d grant_type=client_credentials {address}/v1/token | jq -r .access_token"
-        ),
-    );
+    let put = ["record", "put", "-r", notes, "--body", r#"{"number": "1"}"#, "--as", "acme"];
+    let record = text(&world.json(&put), "/id").to_owned();
+    let Some(application) = Application::new(&world, &server, &account) else { return };
+    let records = format!("{}/v1/repositories/{notes}/records", server.address());
 
     let filler = fill(&server, &world);
     // Space within the files that are there may do for a few.
-    let large = format!(r#"{{"number": "2", "text": "{}"}}"#, "x".repeat(100_000));
-    let file = world.directory.path().join("large.json");
-    fs::write(&file, large).unwrap();
-    let large = ["record", "put", "-r", notes, "--file", file.to_str().unwrap(), "--as", "acme"];
+    let large = world.directory.path().join("large.json");
+    fs::write(&large, format!(r#"{{"number": "2", "text": "{}"}}"#, "x".repeat(100_000))).unwrap();
+    let store = format!("--json @{} {records}", large.display());
     let began = Instant::now();
-    let refused = loop {
-        let output = world.tenet(&large).arg("--json").output().unwrap();
-        if !output.status.success() {
-            break output;
+    let mut stored = 1;
+    let (status, refused) = loop {
+        match application.call(&store) {
+            (201, _) => stored += 1,
+            refused => break refused,
         }
         assert!(began.elapsed() < DEADLINE, "writes go on without space");
     };
-    let error: Value = serde_json::from_slice(&refused.stderr).unwrap();
-    assert_eq!((refused.status.code(), text(&error, "/error/code")), (Some(6), "storage-full"), "{error}");
-    if let Some(token) = token {
-        let url = format!("{address}/v1/repositories/{notes}/records/{record}");
-        let read =
-            shell(&world, &format!("{curl} -H 'Authorization: Bearer {}' {url}", token.trim())).unwrap();
-        let read: Value = serde_json::from_str(&read).unwrap();
-        assert_eq!(read["body"]["number"], "1", "reads go on: {read}");
-    }
+    assert_eq!((status, text(&refused, "/code")), (507, "storage-full"), "{refused}");
+    let (status, read) = application.call(&format!("{records}/{record}"));
+    assert_eq!((status, text(&read, "/body/number")), (200, "1"), "reads go on: {read}");
+    let (exit, error) = world.fails(&put);
+    assert_eq!((exit, text(&error, "/code")), (6, "storage-full"), "a new sign-in is a write as well");
 
     fs::remove_file(filler).unwrap();
-    until_done(&world, &small);
-    world.json(&large);
+    until_done(&world, &put);
+    assert_eq!(application.call(&store).0, 201);
+    let list = ["record", "list", "-r", notes, "--limit", "1000", "--as", "acme"];
+    assert_eq!(world.json(&list).as_array().unwrap().len(), stored + 2, "what was acknowledged, no more");
     assert_eq!(until_done(&world, &["log", "verify"])["verified"], true);
     assert_eq!(server.stop(), 0);
 }

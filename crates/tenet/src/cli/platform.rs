@@ -47,9 +47,8 @@ Examples:
   tenet client create billing --account acc_01j... --scope records:read,records:write --save billing
   tenet client create legacy --account acc_01j... --scope records:read --secret
 
-With --save, the key is made here and a profile is saved: `tenet record list --as billing` acts as
-it. With --secret, the server makes a secret and shows it this once, for applications that can't
-sign.")]
+With --save, the key is made here and saved as a profile: `tenet record list --as billing` uses it.
+With --secret, the server makes a secret and shows it once, for applications that can't sign.")]
     Create(ClientCreate),
     /// List the clients of an account
     #[command(after_help = "\

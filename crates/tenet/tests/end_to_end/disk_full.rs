@@ -1,24 +1,19 @@
 //! A server whose disk is full: writes are refused, reads go on, and with space it writes again without
 //! having been started anew. The data directory is on a small tmpfs of the server's own mount namespace.
 
-use std::{
-    io::Write as _,
-    time::{Duration, Instant},
-};
+use std::io::Write as _;
 
 use super::*;
 
 /// Bytes of the file system that the server has.
 const DISK: &str = "size=64m";
-/// How long anything here may take before it counts as failed.
-const DEADLINE: Duration = Duration::from_secs(120);
 
 /// A server on a disk of its own; none, and a remark, where that can't be had.
 fn on_a_small_disk(world: &World) -> Option<Server> {
     let mut unshare = Command::new("unshare");
     let probe = unshare.args(["-rm", "sh", "-c", "mount -t tmpfs tmpfs /mnt"]).output();
     if !probe.is_ok_and(|probe| probe.status.success()) {
-        println!("skipped: `unshare -rm` and a mount in it are not allowed here");
+        skipped("`unshare -rm` and a mount in it are not allowed here");
         return None;
     }
     let disk = world.directory.path().join("disk");
@@ -36,10 +31,10 @@ fn fill(server: &Server, world: &World) -> PathBuf {
     let disk = world.directory.path().join("disk/filler");
     let path = PathBuf::from(format!("/proc/{}/root{}", server.child.id(), disk.display()));
     let mut file = fs::File::create(&path).unwrap();
-    let began = Instant::now();
+    let deadline = Deadline::new();
     for size in [1_048_576, 4_096, 1] {
         while file.write_all(&vec![7; size]).is_ok() {
-            assert!(began.elapsed() < DEADLINE, "the disk does not fill up");
+            deadline.check("the disk does not fill up");
         }
     }
     path
@@ -47,14 +42,14 @@ fn fill(server: &Server, world: &World) -> PathBuf {
 
 /// Asks again until it succeeds.
 fn until_done(world: &World, arguments: &[&str]) -> Value {
-    let began = Instant::now();
+    let deadline = Deadline::new();
     loop {
         let output = world.tenet(arguments).arg("--json").output().unwrap();
         if output.status.success() {
             return serde_json::from_slice(&output.stdout).unwrap();
         }
         let error = String::from_utf8_lossy(&output.stderr);
-        assert!(began.elapsed() < DEADLINE, "{arguments:?}: {error}");
+        deadline.check(&format!("{arguments:?}: {error}"));
     }
 }
 
@@ -111,14 +106,14 @@ fn a_full_disk_refuses_writes_and_nothing_else() {
     let large = world.directory.path().join("large.json");
     fs::write(&large, format!(r#"{{"number": "2", "text": "{}"}}"#, "x".repeat(100_000))).unwrap();
     let store = format!("--json @{} {records}", large.display());
-    let began = Instant::now();
+    let deadline = Deadline::new();
     let mut stored = 1;
     let (status, refused) = loop {
         match application.call(&store) {
             (201, _) => stored += 1,
             refused => break refused,
         }
-        assert!(began.elapsed() < DEADLINE, "writes go on without space");
+        deadline.check("writes go on without space");
     };
     assert_eq!((status, text(&refused, "/code")), (507, "storage-full"), "{refused}");
     let (status, read) = application.call(&format!("{records}/{record}"));

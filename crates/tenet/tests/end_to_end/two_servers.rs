@@ -6,15 +6,15 @@ use std::{
         atomic::{AtomicBool, Ordering},
         mpsc,
     },
-    time::{Duration, Instant},
 };
 
 use testkit::TestDatabase;
 
 use super::*;
 
-/// How long anything here may take before it counts as failed.
-const DEADLINE: Duration = Duration::from_secs(120);
+/// What a writer tells: at which server, and the record that was acknowledged with its number, or what
+/// was said instead.
+type Told = (usize, Result<(String, String), String>);
 
 /// Both servers, and a profile of each name at each: `NAME-0` and `NAME-1`.
 struct Pair {
@@ -83,23 +83,22 @@ impl Pair {
         self.world.run(&put)
     }
 
-    /// Writes at one server until told to stop, or until that server is gone; tells of each record that
-    /// was acknowledged.
-    fn write(&self, at: usize, stop: &AtomicBool, told: &mpsc::Sender<(usize, String, String)>) {
+    /// Writes at one server until told to stop, or until something fails.
+    fn write(&self, at: usize, stop: &AtomicBool, told: &mpsc::Sender<Told>) {
         for n in 0.. {
             if stop.load(Ordering::Relaxed) {
                 return;
             }
             let number = format!("{at}-{n}");
             let output = self.put(at, &number);
-            if !output.status.success() {
-                // Of a server that was killed nothing is expected; the other one's failures show in what
-                // main waits for.
-                eprintln!("server {at}: {}", String::from_utf8_lossy(&output.stderr));
-                return;
-            }
-            let made: Value = serde_json::from_slice(&output.stdout).unwrap();
-            if told.send((at, text(&made, "/id").to_owned(), number)).is_err() {
+            let outcome = if output.status.success() {
+                let made: Value = serde_json::from_slice(&output.stdout).unwrap();
+                Ok((text(&made, "/id").to_owned(), number))
+            } else {
+                Err(String::from_utf8_lossy(&output.stderr).into_owned())
+            };
+            let is_failed = outcome.is_err();
+            if told.send((at, outcome)).is_err() || is_failed {
                 return;
             }
         }
@@ -108,9 +107,9 @@ impl Pair {
 
 /// Asks again until it is so.
 fn until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let began = Instant::now();
+    let deadline = Deadline::new();
     while !is_so() {
-        assert!(began.elapsed() < DEADLINE, "not in time: {what}");
+        deadline.check(what);
     }
 }
 
@@ -144,33 +143,37 @@ fn nothing_acknowledged_is_lost_when_the_one_that_holds_the_log_is_killed() {
             scope.spawn(move || pair.write(at, stop, &told));
         }
         drop(told);
-        let mut written = [0; 2];
-        let mut hear = |written: &mut [usize; 2]| {
-            let (at, id, number) = heard.recv_timeout(DEADLINE).unwrap();
-            written[at] += 1;
-            acknowledged.insert(id, number);
+        let (mut written, mut killed) = ([0; 2], None);
+        let mut hear = |written: &mut [usize; 2], killed: Option<usize>| {
+            let Ok((at, outcome)) = heard.recv_timeout(Deadline::MOST) else { return false };
+            match outcome {
+                Ok((id, number)) => {
+                    written[at] += 1;
+                    acknowledged.insert(id, number);
+                }
+                // Of a server that was killed nothing is expected.
+                Err(error) => assert_eq!(killed, Some(at), "{error}"),
+            }
+            true
         };
         while written.iter().any(|count| *count < 5) {
-            hear(&mut written);
+            assert!(hear(&mut written, killed), "not in time: both write");
         }
-        let mut holder = None;
         until("somebody continues the log", || {
-            holder = pair.holder();
-            holder.is_some()
+            killed = pair.holder();
+            killed.is_some()
         });
-        let killed = holder.unwrap();
-        pair.servers[killed].signal("-KILL");
-        let survivor = 1 - killed;
+        let holder = killed.unwrap();
+        pair.servers[holder].signal("-KILL");
+        let survivor = 1 - holder;
         let before = written[survivor];
         // On it goes at the other, which takes the log over meanwhile.
         while written[survivor] < before + 10 || pair.holder() != Some(survivor) {
-            hear(&mut written);
+            assert!(hear(&mut written, killed), "not in time: the other goes on");
         }
         stop.store(true, Ordering::Relaxed);
-        while let Ok((_, id, number)) = heard.recv_timeout(DEADLINE) {
-            acknowledged.insert(id, number);
-        }
-        killed
+        while hear(&mut written, killed) {}
+        holder
     });
     let survivor = 1 - killed;
     let profile = format!("acme-{survivor}");

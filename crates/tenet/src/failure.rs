@@ -22,11 +22,14 @@ pub enum Exit {
     Unavailable = 6,
     /// A signature, a proof or the log does not verify.
     NotVerified = 7,
+    /// A server was told twice to stop, and stopped without letting requests end: 128 and SIGINT's
+    /// number, as a shell gives for any command that was interrupted.
+    Interrupted = 130,
 }
 
 impl Exit {
     /// Every code with its meaning, for the documentation.
-    pub const ALL: [(Self, &'static str); 8] = [
+    pub const ALL: [(Self, &'static str); 9] = [
         (Self::Done, "it was done"),
         (Self::Failure, "it failed for a reason that has no code of its own"),
         (Self::Usage, "the arguments, the configuration or the data given can't be used"),
@@ -35,6 +38,7 @@ impl Exit {
         (Self::Conflict, "the state does not allow it now: a hold, a version, a name taken, another process"),
         (Self::Unavailable, "the server does not answer, is full, or asks to try again later"),
         (Self::NotVerified, "a signature, a proof or the log does not verify"),
+        (Self::Interrupted, "it was interrupted; `tenet up`: twice, so that requests were cut"),
     ];
 
     /// The code for an error's kind.

@@ -2,11 +2,19 @@
 //! spoken to by its own command line.
 #![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
+#[path = "end_to_end/disk_full.rs"]
+mod disk_full;
+#[path = "end_to_end/newcomer.rs"]
+mod newcomer;
+#[path = "end_to_end/two_servers.rs"]
+mod two_servers;
+
 use std::{
     fs,
     io::{BufRead, BufReader},
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
+    time::{Duration, Instant},
 };
 
 use serde_json::Value;
@@ -48,7 +56,12 @@ impl World {
     }
     /// The exit code and the error of a command that must fail.
     fn fails(&self, arguments: &[&str]) -> (i32, Value) {
-        let output = self.tenet(arguments).arg("--json").output().unwrap();
+        self.fails_in(arguments, &[])
+    }
+    /// The same, with more of an environment.
+    fn fails_in(&self, arguments: &[&str], environment: &[(&str, &str)]) -> (i32, Value) {
+        let mut command = self.tenet(arguments);
+        let output = command.arg("--json").envs(environment.iter().copied()).output().unwrap();
         let error = String::from_utf8_lossy(&output.stderr);
         assert!(!output.status.success(), "{arguments:?} succeeded");
         let last = error.lines().last().unwrap_or_default();
@@ -60,10 +73,15 @@ impl World {
     }
     fn up_with(&self, data: &Path, listen: &str, settings: &[(&str, &str)]) -> Server {
         let arguments = ["up", "--json", "--data", data.to_str().unwrap(), "--listen", listen];
+        let mut command = self.tenet(&arguments);
+        command.envs(settings.iter().copied());
+        self.spawn(command)
+    }
+    /// Starts a server by this command, and waits until it is ready.
+    fn spawn(&self, mut command: Command) -> Server {
         let log = self.directory.path().join("server.log");
         let errors = fs::File::options().create(true).append(true).open(&log).unwrap();
-        let mut command = self.tenet(&arguments);
-        command.envs(settings.iter().copied()).stdout(Stdio::piped()).stderr(errors);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(errors);
         let mut child = command.spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
@@ -104,6 +122,26 @@ impl Drop for Server {
     }
 }
 
+/// How long something may take before it counts as failed. Whatever waits asks again, and does not sleep.
+struct Deadline(Instant);
+
+impl Deadline {
+    const MOST: Duration = Duration::from_secs(120);
+
+    #[expect(clippy::disallowed_methods, reason = "how long a real process takes is real time")]
+    fn new() -> Self {
+        Self(Instant::now())
+    }
+    fn check(&self, what: &str) {
+        assert!(self.0.elapsed() < Self::MOST, "not in time: {what}");
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "whoever reads the results must see what was not tested")]
+fn skipped(why: &str) {
+    println!("skipped: {why}");
+}
+
 fn text<'a>(json: &'a Value, at: &str) -> &'a str {
     json.pointer(at).and_then(Value::as_str).unwrap_or_else(|| panic!("no `{at}` in {json}"))
 }
@@ -114,7 +152,9 @@ const SCOPES: &str = "repositories:write,repositories:read,records:write,records
 fn customer(world: &World, name: &str, basis: &str) -> (String, String) {
     let account = world.json(&["account", "create", name]);
     let account = text(&account, "/id").to_owned();
-    world.json(&["client", "create", "app", "--account", &account, "--scope", SCOPES, "--save", name]);
+    let app = ["client", "create", "app", "--account", &account, "--scope", SCOPES, "--save", name];
+    let app = world.json(&app);
+    assert_eq!((text(&app, "/profile"), &app["secret"]), (name, &Value::Null), "{app}");
     let repository = world.json(&[
         "repository",
         "create",
@@ -150,15 +190,29 @@ fn from_the_first_start_to_the_second() {
         assert_eq!(mode(&world.data().join(file)), 0o600, "{file}");
     }
 
-    // Nobody is an operator before the link is used; it can be used once.
+    // Nobody is an operator before the link is used; it can be used once, and nothing that is wrong on
+    // this machine uses it up.
     assert_eq!(world.fails(&["account", "list"]).1["code"], "not-enrolled");
+    what_is_wrong_here_spends_no_link(&world, &link);
     let enrolled = world.json(&["enrol", &link, "--name", "Ann Lee"]);
     assert_eq!(text(&enrolled, "/role"), "administrator");
     assert_eq!(mode(&world.profile("default.key")), 0o600);
     let (exit, error) = world.fails(&["enrol", &link, "--save", "again"]);
     assert_eq!((exit, error["code"].as_str()), (3, Some("link-invalid")), "{error}");
+    assert!(!world.profile("again.key").exists(), "what was for nothing is removed");
 
     let (acme, papers) = customer(&world, "acme", "business");
+    // However a client proves who it is, the answer has one shape.
+    let with_secret = ["client", "create", "y", "--account", &acme, "--scope", "records:read", "--secret"];
+    let with_secret = world.json(&with_secret);
+    assert!(text(&with_secret, "/secret").starts_with("tcs_"), "{with_secret}");
+    assert_eq!(with_secret["profile"], Value::Null);
+    world.json(&["client", "revoke", text(&with_secret, "/client/id")]);
+    // Nor is a client registered whose key can't be saved.
+    let unsaved = ["client", "create", "x", "--account", &acme, "--scope", "records:read", "--save", "a/b"];
+    assert_eq!(world.fails(&unsaved).0, 2);
+    let clients = world.json(&["client", "list", "--account", &acme]);
+    assert_eq!(clients.as_array().unwrap().len(), 2, "{clients}");
     let (_, other_papers) = customer(&world, "globex", "law");
     let body = r#"{"number": "2026-7", "to": "Ada Lovelace"}"#;
     let made = world.json(&["record", "put", "-r", &papers, "--body", body, "--as", "acme"]);
@@ -179,7 +233,7 @@ fn from_the_first_start_to_the_second() {
 
     lifecycle(&world, &papers, &record);
     retention_keeps(&world, &other_papers);
-    objects(&world, &papers);
+    let object = objects(&world, &papers);
     the_log(&world, server.address());
 
     // The data at rest holds nothing readable.
@@ -204,7 +258,7 @@ fn from_the_first_start_to_the_second() {
     assert_eq!(server.stop(), 0);
     assert!(!world.data().join("enrolment-link").exists());
 
-    restored_from_a_copy(&world, &listen, &papers);
+    restored_from_a_copy(&world, &listen, &papers, &object);
 
     // The second start resumes: same authority, same log, same data, no new link.
     let server = world.up(&listen);
@@ -218,17 +272,39 @@ fn from_the_first_start_to_the_second() {
     assert_eq!(server.stop(), 0);
 }
 
-/// After a clean stop the three files that the README names are a backup.
-fn restored_from_a_copy(world: &World, listen: &str, papers: &str) {
+/// An invalid name, a place that can't be written and a profile in the way are found before the link
+/// is sent.
+fn what_is_wrong_here_spends_no_link(world: &World, link: &str) {
+    assert_eq!(world.fails(&["enrol", link, "--save", "a/b"]).0, 2);
+    let file = world.directory.path().join("file");
+    fs::write(&file, "").unwrap();
+    let beneath = file.join("home");
+    let (_, error) = world.fails_in(&["enrol", link], &[("TENET_HOME", beneath.to_str().unwrap())]);
+    assert_eq!(error["code"], "file", "{error}");
+    let home = world.directory.path().join("blocked");
+    fs::create_dir_all(home.join("default.draft")).unwrap();
+    let (_, error) = world.fails_in(&["enrol", link], &[("TENET_HOME", home.to_str().unwrap())]);
+    assert_eq!(error["code"], "file", "no room for the profile: {error}");
+    assert!(!home.join("default.key").exists());
+}
+
+/// After a clean stop, what the README names is a backup: it names the three files and the objects.
+fn restored_from_a_copy(world: &World, listen: &str, papers: &str, object: &str) {
     use std::os::unix::fs::DirBuilderExt;
+    let readme = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../README.md")).unwrap();
+    let after_stop = readme.split("After a clean stop").nth(1).unwrap().split("whole backup").next().unwrap();
+    let named: Vec<&str> = after_stop.split('`').skip(1).step_by(2).collect();
     let copy = world.directory.path().join("restored");
     fs::DirBuilder::new().mode(0o700).create(&copy).unwrap();
-    for file in ["data.db", "keys.db", "provider.key"] {
-        fs::copy(world.data().join(file), copy.join(file)).unwrap();
+    for name in named {
+        let copied = Command::new("cp").arg("-a").arg(world.data().join(name)).arg(&copy).status().unwrap();
+        assert!(copied.success(), "{name}");
     }
     let server = world.up_with(&copy, listen, &[]);
     let listed = world.json(&["record", "list", "-r", papers, "--as", "acme", "--bodies"]);
     assert_eq!(listed.as_array().unwrap().len(), 1, "{listed}");
+    let kept = world.run(&["object", "get", "-r", papers, object, "--as", "acme"]);
+    assert_eq!(kept.stdout, b"kept", "{}", String::from_utf8_lossy(&kept.stderr));
     assert_eq!(server.stop(), 0);
 }
 
@@ -284,8 +360,8 @@ fn retention_keeps(world: &World, papers: &str) {
     assert_eq!((exit, error["clause"].as_str()), (5, Some("AR-2")), "{error}");
 }
 
-/// Contents larger than many chunks come back as they were sent.
-fn objects(world: &World, papers: &str) {
+/// Contents larger than many chunks come back as they were sent. An object that stays.
+fn objects(world: &World, papers: &str) -> String {
     let (sent, back) = (world.directory.path().join("sent.bin"), world.directory.path().join("back.bin"));
     let content: Vec<u8> = (0..1_000_003u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
     fs::write(&sent, &content).unwrap();
@@ -299,6 +375,10 @@ fn objects(world: &World, papers: &str) {
     assert_eq!(world.fails(&["object", "get", "-r", papers, object, "--as", "globex"]).0, 4);
     world.json(&["object", "delete", "-r", papers, object, "--as", "acme"]);
     assert_eq!(world.json(&["object", "list", "-r", papers, "--as", "acme"]).as_array().unwrap().len(), 0);
+    let small = world.directory.path().join("kept.txt");
+    fs::write(&small, "kept").unwrap();
+    let kept = world.json(&["object", "put", "-r", papers, small.to_str().unwrap(), "--as", "acme"]);
+    text(&kept, "/id").to_owned()
 }
 
 /// Verified on the server, copied, verified and proved from the copy; a flipped byte is found.
@@ -317,9 +397,12 @@ fn the_log(world: &World, address: &str) {
     let refused = |entry: &Value| text(entry, "/outcome").starts_with("refused: ");
     assert!(shown.as_array().unwrap().iter().any(refused), "refusals are in the log");
 
+    let printed = world.json(&["log", "prove", "3", copy, "--key", &key]);
+    assert_eq!(printed["index"], 3);
     let proof = world.directory.path().join("proof");
     let proof = proof.to_str().unwrap();
     world.json(&["log", "prove", "3", copy, "--key", &key, "--out", proof]);
+    assert_eq!(text(&printed, "/proof"), fs::read_to_string(proof).unwrap());
     assert_eq!(world.json(&["log", "check-proof", proof, "--key", &key])["index"], 3);
     let forged = fs::read_to_string(proof).unwrap().replace("index 3", "index 2");
     fs::write(proof, forged).unwrap();
@@ -355,77 +438,45 @@ fn a_server_that_was_killed_is_noticed_and_nothing_acknowledged_is_lost() {
     assert_eq!(server.stop(), 0);
 }
 
-/// Two servers over one PostgreSQL, with one provider key and one place for objects. Either serves
-/// everything; one that is killed leaves the other with the log to continue.
-#[test]
-fn two_servers_share_one_postgresql() {
-    let database = testkit::TestDatabase::create();
-    let world = World::new();
-    let socket = database.socket().display().to_string();
-    let url = |role: &str| format!("postgres:///{0}?host={socket}&user={0}_{role}", database.name());
-    let owner = world.directory.path().join("owner");
-    fs::write(&owner, url("owner")).unwrap();
-    fs::set_permissions(&owner, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
-    let (key, objects) =
-        (world.directory.path().join("provider.key"), world.directory.path().join("objects"));
-    let application = url("app");
-    let settings = [
-        ("TENET_DATABASE_URL", application.as_str()),
-        ("TENET_DATABASE_OWNER_URL_FILE", owner.to_str().unwrap()),
-        ("TENET_KEYS_FILE", key.to_str().unwrap()),
-        ("TENET_OBJECTS_DIRECTORY", objects.to_str().unwrap()),
-    ];
-    let mut one = world.up_with(&world.data(), "localhost:0", &settings);
-    world.json(&["enrol", text(&one.ready, "/enrolment_link")]);
-    let (_, papers) = customer(&world, "acme", "business");
-    let made = world.json(&["record", "put", "-r", &papers, "--body", r#"{"number": "1"}"#, "--as", "acme"]);
-    let record = text(&made, "/id");
-
-    let other_data = world.directory.path().join("other");
-    let two = world.up_with(&other_data, "localhost:0", &settings);
-    assert_eq!(two.ready["enrolment_link"], Value::Null, "there is an administrator");
-    assert_eq!(two.ready["log_key"], one.ready["log_key"]);
-    assert_eq!(
-        fs::read(other_data.join("ca.pem")).unwrap(),
-        fs::read(world.data().join("ca.pem")).unwrap(),
-        "one authority"
-    );
-    // The same identities, at the other server.
-    for name in ["default", "acme"] {
-        let path = world.profile(&format!("{name}.json"));
-        let moved = fs::read_to_string(&path).unwrap().replace(one.address(), two.address());
-        fs::write(&path, moved).unwrap();
+/// What a script prints, with `tenet` on its path; none, and a remark, where curl or jq are missing.
+fn shell(world: &World, script: &str) -> Option<String> {
+    let binaries = Path::new(env!("CARGO_BIN_EXE_tenet")).parent().unwrap().display().to_string();
+    let path = format!("{binaries}:/usr/local/bin:/usr/bin:/bin");
+    let run = |script: &str| {
+        let mut bash = Command::new("bash");
+        bash.args(["-euc", script]).env_clear().env("PATH", &path).env("HOME", world.directory.path());
+        bash.current_dir(world.directory.path()).stdin(Stdio::null()).output().unwrap()
+    };
+    if !run("command -v curl jq").status.success() {
+        skipped("curl or jq is not installed");
+        return None;
     }
-    let read = world.json(&["record", "get", "-r", &papers, record, "--as", "acme"]);
-    assert_eq!(text(&read, "/body/number"), "1");
-    one.child.kill().unwrap();
-    one.child.wait().unwrap();
-    let size = |answer: &Value| answer["size"].as_u64().unwrap();
-    let before = size(&world.json(&["log", "verify"]));
-    // Each look leaves events of its own; they reach the log once the other has taken over.
-    let took_over = (0..200).any(|_| {
-        world.json(&["account", "list"]);
-        size(&world.json(&["log", "verify"])) > before + 12
-    });
-    assert!(took_over, "the other continues the log");
-    assert_eq!(two.stop(), 0);
+    let output = run(script);
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{script}: {error}");
+    Some(String::from_utf8(output.stdout).unwrap())
 }
 
 #[test]
-fn quickstart_does_what_it_shows() {
+fn wrong_arguments_are_json_when_json_is_asked_for() {
     let world = World::new();
-    let server = world.up("localhost:0");
-    let data = world.data();
-    let walked = world.json(&["quickstart", "--data", data.to_str().unwrap()]);
-    let steps = walked["steps"].as_array().unwrap();
-    let refused: Vec<&Value> = steps.iter().filter(|step| step["exit"] != 0).collect();
-    assert_eq!(refused.len(), 1, "the other account's read alone");
-    assert_eq!(refused[0]["exit"], 4);
-    assert!(!walked.to_string().contains("tel_"), "the link's secret is not shown");
-    assert!(!data.join("enrolment-link").exists());
-    // A second walk does not get in the way of the first.
-    assert!(world.run(&["quickstart", "--data", data.to_str().unwrap()]).status.success());
-    assert_eq!(server.stop(), 0);
+    for wrong in [
+        ["record", "gett"].as_slice(),
+        &["record", "get", "-r", "x", "rec_1"],
+        &["up", "--no-such-option"],
+        &["account", "suspend"],
+        &[],
+    ] {
+        let (exit, error) = world.fails(wrong);
+        assert_eq!((exit, &error["exit"], text(&error, "/code")), (2, &Value::from(2), "usage"), "{error}");
+    }
+    let plain = world.run(&["record", "gett"]);
+    assert!(String::from_utf8_lossy(&plain.stderr).starts_with("error: unrecognized subcommand"));
+    assert_eq!(plain.status.code(), Some(2));
+    assert!(world.run(&["--help", "--json"]).status.success());
+    assert!(world.run(&["--version"]).stdout.starts_with(b"tenet "));
+    assert_eq!(world.json(&["config", "reference"])["settings"][0]["key"], "data");
+    assert_eq!(world.json(&["completions", "bash"])["shell"], "bash");
 }
 
 #[test]
@@ -438,6 +489,28 @@ fn a_wrong_configuration_is_refused_with_what_is_right() {
         let (exit, error) = world.fails(&arguments);
         assert_eq!(exit, 2);
         assert!(text(&error, "/why").ends_with("unknown key `server.listn`: did you mean `server.listen`?"));
+    }
+    // What only shows when a server starts is found by the check too, in the same words.
+    let bucket = ("TENET_OBJECTS_S3_BUCKET", "b");
+    let missing = world.directory.path().join("missing").display().to_string();
+    for (settings, fault) in [
+        (vec![bucket, ("TENET_OBJECTS_DIRECTORY", "x")], "objects.directory: "),
+        (vec![bucket, ("TENET_OBJECTS_S3_ENDPOINT", "http://10.0.0.1")], "objects.s3_endpoint: "),
+        (vec![("TENET_KEYS_PROVIDER", "pkcs11")], "keys.pkcs11_module: "),
+        (vec![("TENET_SERVER_PUBLIC_URL", "http://t")], "server.public_url: "),
+        (vec![("TENET_SERVER_NAMES", "a b")], "server.names: "),
+        (vec![("TENET_LEDGER_ORIGIN", "a b")], "ledger.origin: "),
+        (vec![("TENET_DATABASE_URL_FILE", missing.as_str())], "database.url_file: "),
+        (
+            vec![("TENET_DATABASE_URL", "postgres://u@h/d"), ("TENET_DATABASE_ROOT_CA", missing.as_str())],
+            "database.root_ca: ",
+        ),
+        (vec![("TENET_SERVER_LISTN", "localhost:1")], "the environment variable `TENET_SERVER_LISTN`"),
+    ] {
+        let [checked, started] =
+            [["config", "check"].as_slice(), &["up"]].map(|command| world.fails_in(command, &settings));
+        assert_eq!(checked, started);
+        assert!(checked.0 == 2 && text(&checked.1, "/why").contains(fault), "{fault} {checked:?}");
     }
     let (exit, error) = world.fails(&["up", "--database", "postgres://u:hunter2@h/d"]);
     assert_eq!(exit, 2);

@@ -38,7 +38,7 @@ Examples:
   tenet log verify https://localhost:8440 --ca ca.pem --key 'tenet+1234abcd+Aa...'
   tenet log verify ./copy --key log.vkey --since checkpoint.txt
 
-For a server, the newest checkpoint that verified is kept: the next time, the log must continue it.")]
+For a server, the newest checkpoint that verified is kept; the next time, the log must continue it.")]
     Verify {
         /// Which log
         #[command(flatten)]

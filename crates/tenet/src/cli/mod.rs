@@ -4,6 +4,7 @@ mod data;
 mod ledger;
 mod platform;
 mod reference;
+mod refusal;
 mod serve;
 
 use clap::{Parser, Subcommand};
@@ -12,11 +13,13 @@ pub use data::{Locate, ObjectCommand, RecordCommand, RecordSource, RepositoryCom
 pub use ledger::{LogCommand, LogPlace, VerifyCertificate};
 pub use platform::{
     AccountCommand, ClientCommand, ClientCreate, ClientCredential, KeysCommand, OperatorCommand,
+    ProfileCommand,
 };
 pub use reference::reference;
+pub use refusal::{is_answer, refusal, wants_json};
 pub use serve::{ConfigCommand, Quickstart, SettingArgs};
 
-/// A store that keeps customers apart, seals their data with your keys, and can't act without a record.
+/// A store that keeps customers apart, seals their data with your keys, and records whatever it does
 #[derive(Debug, Parser)]
 #[command(
     name = "tenet",
@@ -40,14 +43,15 @@ pub struct Cli {
 
 const EXIT_CODES: &str = "\
 Exit codes:
-  0  it was done
-  1  it failed for a reason that has no code of its own
-  2  the arguments, the configuration or the data given can't be used
-  3  not established who asks, or not allowed
-  4  there is no such thing, or it is another account's
-  5  the state does not allow it now: a hold, a version, a name taken, another process
-  6  the server does not answer, is full, or asks to try again later
-  7  a signature, a proof or the log does not verify
+  0    it was done
+  1    it failed for a reason that has no code of its own
+  2    the arguments, the configuration or the data given can't be used
+  3    not established who asks, or not allowed
+  4    there is no such thing, or it is another account's
+  5    the state does not allow it now: a hold, a version, a name taken, another process
+  6    the server does not answer, is full, or asks to try again later
+  7    a signature, a proof or the log does not verify
+  130  it was interrupted; `tenet up`: twice, so that requests were cut
 
 Start with `tenet up`, then in another terminal `tenet quickstart`.";
 
@@ -59,10 +63,14 @@ pub enum Command {
 Examples:
   tenet up
   tenet up --data /srv/tenet --listen 0.0.0.0:8440
-  PGPASSWORD=... tenet up --database postgres://tenet_app@db.example.com/tenet
+  TENET_DATABASE_OWNER_URL_FILE=owner.url TENET_DATABASE_PASSWORD_FILE=app.password \\
+    TENET_DATABASE_ROOT_CA=db-ca.pem tenet up --database postgres://tenet_app@db.example.com/tenet
 
-The first start makes the data directory, its database and keys, a certificate authority (ca.pem), and
-prints a link for the first administrator. Ctrl-C lets requests end, then stops; a second one stops at once.")]
+The first start makes the data directory, its database and keys, a certificate authority (ca.pem),
+and prints a link for the first administrator. With PostgreSQL it needs two roles that exist, and
+the URL of the one that owns the tables: docs/postgresql.md has the statements.
+
+Ctrl-C lets requests end, then stops; a second one stops at once.")]
     Up(SettingArgs),
     /// Walk through the main tasks on a running server, showing each command
     #[command(after_help = "\
@@ -78,8 +86,8 @@ Examples:
   tenet enrol 'https://localhost:8440/enrol#...'
   tenet enrol --name 'Ann Lee' 'https://localhost:8440/enrol#...'
 
-The key is made on this machine and never leaves it. The link also says which certificate authority to
-trust. It can be used once.")]
+The key is made on this machine and never leaves it. The link also says which certificate authority
+to trust. It can be used once.")]
     Enrol {
         /// The link, whole, in quotes; `-` reads it from standard input
         link: String,
@@ -96,6 +104,9 @@ trust. It can be used once.")]
     /// Customers' applications
     #[command(subcommand)]
     Client(ClientCommand),
+    /// The identities saved on this machine
+    #[command(subcommand)]
+    Profile(ProfileCommand),
     /// The people who operate Tenet
     #[command(subcommand)]
     Operator(OperatorCommand),
@@ -148,8 +159,23 @@ mod tests {
     fn the_help_states_every_exit_code() {
         for (exit, meaning) in Exit::ALL {
             let short = meaning.split(", or it is").next().unwrap();
-            assert!(EXIT_CODES.contains(&format!("  {}  {short}", exit as u8)), "{meaning}");
+            assert!(EXIT_CODES.contains(&format!("  {:<3}  {short}", exit as u8)), "{meaning}");
         }
+    }
+
+    #[test]
+    fn no_line_of_the_help_is_wrapped() {
+        fn walk(command: &clap::Command, path: &str) {
+            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            let about = command.get_about().map(ToString::to_string).unwrap_or_default();
+            for line in help.lines().chain(about.lines()) {
+                assert!(line.chars().count() <= 100, "{path}: {line}");
+            }
+            for inner in command.get_subcommands() {
+                walk(inner, &format!("{path} {}", inner.get_name()));
+            }
+        }
+        walk(&Cli::command(), "tenet");
     }
 
     #[test]

@@ -44,11 +44,11 @@ pub enum ClientCommand {
     /// Register an application of an account
     #[command(after_help = "\
 Examples:
-  tenet client create billing --account acc_01j... --scope records:read --scope records:write --save billing
+  tenet client create billing --account acc_01j... --scope records:read,records:write --save billing
   tenet client create legacy --account acc_01j... --scope records:read --secret
 
-With --save, the key is made here and a profile is saved: `tenet record list --as billing` acts as it.
-With --secret, the server makes a secret and shows it this once, for applications that can't sign.")]
+With --save, the key is made here and saved as a profile: `tenet record list --as billing` uses it.
+With --secret, the server makes a secret and shows it once, for applications that can't sign.")]
     Create(ClientCreate),
     /// List the clients of an account
     #[command(after_help = "\
@@ -129,6 +129,29 @@ Examples:
     Revoke {
         /// The operator
         operator: OperatorId,
+    },
+}
+
+/// `tenet profile`.
+#[derive(Debug, Subcommand)]
+pub enum ProfileCommand {
+    /// List the profiles that `--as` takes
+    #[command(after_help = "\
+Examples:
+  tenet profile list
+  tenet profile list --json | jq -r '.[].name'")]
+    List,
+    /// Remove profiles from this machine, with their keys
+    #[command(after_help = "\
+Examples:
+  tenet profile remove billing
+  tenet profile remove default acme-1a2b globex-1a2b
+
+The keys are gone for good. The server is not told: revoke a client or an operator there.")]
+    Remove {
+        /// The profiles
+        #[arg(required = true, value_name = "NAME")]
+        names: Vec<String>,
     },
 }
 

@@ -3,10 +3,10 @@
 
 use std::{error::Error as _, time::Duration};
 
-use base::{Context, Secret};
+use base::{Context, Secret, Timestamp};
 use reqwest::{Method, StatusCode, Url, header};
 use serde_json::Value;
-use tokio::sync::OnceCell;
+use tokio::sync::Mutex;
 
 use crate::{
     client::{ClientKey, Home, Pinned, Profile},
@@ -22,6 +22,14 @@ const PING: Duration = Duration::from_secs(20);
 const MAX_ANSWER_BYTES: usize = 64 * 1_048_576;
 /// Most items that are asked for at once.
 const MAX_PAGE: usize = 100;
+/// The code of a failure in which no answer came: whether the request was carried out is not known.
+pub const UNREACHABLE: &str = "server-unreachable";
+/// The code of a failure in which somebody else answered than the server that is trusted.
+pub const NOT_TRUSTED: &str = "server-not-trusted";
+/// How much of a token's life passes before another is fetched, in percent.
+const RENEW_PERCENT: i64 = 80;
+/// No token is believed to live longer than a day.
+const MAX_TOKEN_SECONDS: i64 = 86_400;
 const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
 /// The server, and whom to be there.
@@ -35,7 +43,15 @@ pub struct Api {
 struct Identity {
     profile: Profile,
     key: ClientKey,
-    token: OnceCell<Secret<String>>,
+    /// Held while one is fetched, so that calls at once fetch one.
+    token: Mutex<Option<Token>>,
+}
+
+/// A token, and from when another is fetched: a command may outlive it (a long upload, a rotation that
+/// is waited for).
+struct Token {
+    text: Secret<String>,
+    renew_at: Timestamp,
 }
 
 /// An answer.
@@ -88,7 +104,7 @@ impl Api {
     pub fn of(profile: Profile, key: ClientKey, context: &Context) -> Result<Self, Failure> {
         let tls = Pinned::by_pem(&profile.authority)?;
         let base = base_url(&profile.server)?;
-        let identity = Some(Identity { profile, key, token: OnceCell::new() });
+        let identity = Some(Identity { profile, key, token: Mutex::new(None) });
         Ok(Self { http: http_client(tls)?, base, identity, context: context.clone() })
     }
 
@@ -123,8 +139,14 @@ impl Api {
     pub async fn call(&self, method: Method, url: Url) -> Result<Call<'_>, Failure> {
         let mut request = self.http.request(method, url);
         if let Some(identity) = &self.identity {
-            let token = identity.token.get_or_try_init(|| self.fetch_token(identity)).await?;
-            request = request.bearer_auth(token.expose());
+            let mut token = identity.token.lock().await;
+            let usable = token.take().filter(|token| self.context.now() < token.renew_at);
+            let usable = match usable {
+                Some(usable) => usable,
+                None => self.fetch_token(identity).await?,
+            };
+            request = request.bearer_auth(usable.text.expose());
+            *token = Some(usable);
         }
         Ok(Call { api: self, request })
     }
@@ -173,7 +195,8 @@ impl Api {
         }
     }
 
-    async fn fetch_token(&self, identity: &Identity) -> Result<Secret<String>, Failure> {
+    async fn fetch_token(&self, identity: &Identity) -> Result<Token, Failure> {
+        let asked_at = self.context.now();
         let endpoint = self.url(&["v1", "token"], &[]);
         let subject = identity.profile.subject.id();
         let assertion = identity
@@ -191,7 +214,7 @@ impl Api {
             .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
             .body(form.query().unwrap_or_default().to_owned());
         let reply = Call { api: self, request }.send().await.map_err(|failure| {
-            if failure.exit == Exit::Denied {
+            if failure.exit == Exit::Denied && failure.code != NOT_TRUSTED {
                 let server = self.server();
                 let mut denied = failure;
                 denied.what = format!("`{server}` does not accept `{subject}`: {}", denied.what);
@@ -199,10 +222,14 @@ impl Api {
             }
             failure
         })?;
-        let token = reply.body.get("access_token").and_then(Value::as_str);
-        token
-            .map(|token| Secret::new(token.to_owned()))
-            .ok_or_else(|| Failure::new(Exit::Failure, "answer", "the server's answer holds no token"))
+        let text = reply.body.get("access_token").and_then(Value::as_str);
+        let text =
+            text.ok_or_else(|| Failure::new(Exit::Failure, "answer", "the server's answer holds no token"))?;
+        // One that does not say how long it lives is used once.
+        let life =
+            reply.body.get("expires_in").and_then(Value::as_i64).unwrap_or(0).clamp(0, MAX_TOKEN_SECONDS);
+        let renew_at = asked_at + base::Duration::from_seconds(life * RENEW_PERCENT / 100);
+        Ok(Token { text: Secret::new(text.to_owned()), renew_at })
     }
 }
 
@@ -330,11 +357,11 @@ fn problem(status: StatusCode, body: &[u8], retry: Option<&str>) -> Failure {
 fn unreachable_server(server: &str, error: &reqwest::Error) -> Failure {
     let why = chain(error);
     if why.contains("certificate") || why.contains("UnknownIssuer") {
-        return Failure::new(Exit::Denied, "server-not-trusted", format!("`{server}` is not the server that is trusted"))
+        return Failure::new(Exit::Denied, NOT_TRUSTED, format!("`{server}` is not the server that is trusted"))
             .why(why)
-            .remedy("if the server was set up anew, enrol again with its new link; otherwise somebody stands in between");
+            .remedy("if the server was set up anew, remove what is saved of the earlier one (`tenet profile list`, `tenet profile remove NAME`) and enrol again with its new link; otherwise somebody stands in between");
     }
-    Failure::new(Exit::Unavailable, "server-unreachable", format!("`{server}` does not answer"))
+    Failure::new(Exit::Unavailable, UNREACHABLE, format!("`{server}` does not answer"))
         .why(why)
         .remedy("start it with `tenet up`, or check the address and the network")
 }
@@ -389,6 +416,92 @@ mod tests {
                 "{status}"
             );
         }
+    }
+
+    /// A server that answers requests to its end, each token request with another token of 900 s; what it
+    /// was asked, a line each: the path and the token that came with it.
+    fn token_server(
+        listener: std::net::TcpListener,
+        tls: rustls::ServerConfig,
+        asked: std::sync::mpsc::Sender<String>,
+    ) {
+        use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+        let tls = std::sync::Arc::new(tls);
+        let mut tokens = 0;
+        for connection in listener.incoming() {
+            let session = rustls::ServerConnection::new(std::sync::Arc::clone(&tls)).unwrap();
+            let mut stream = BufReader::new(rustls::StreamOwned::new(session, connection.unwrap()));
+            loop {
+                let (mut path, mut token, mut length) = (String::new(), String::new(), 0);
+                loop {
+                    let mut line = String::new();
+                    if stream.read_line(&mut line).unwrap_or(0) == 0 || line == "\r\n" {
+                        break;
+                    }
+                    let line = line.trim_end();
+                    if let Some(value) = line.strip_prefix("authorization: Bearer ") {
+                        token = value.to_owned();
+                    } else if let Some(value) = line.strip_prefix("content-length: ") {
+                        length = value.parse().unwrap();
+                    } else if path.is_empty() {
+                        path = line.split(' ').nth(1).unwrap_or_default().to_owned();
+                    }
+                }
+                if path.is_empty() || stream.read_exact(&mut vec![0; length]).is_err() {
+                    break;
+                }
+                tokens += u32::from(path == "/v1/token");
+                asked.send(format!("{path} {token}")).unwrap();
+                let body = format!(r#"{{"access_token":"t{tokens}","expires_in":900}}"#);
+                write!(stream.get_mut(), "HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len())
+                    .unwrap();
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_token_is_renewed_before_it_runs_out() {
+        use crate::{
+            client::Subject,
+            server::authority::{Authority, CurrentCertificate},
+        };
+        use base::{Clock, Duration, OperatorId, SystemEntropy};
+        use std::sync::{
+            Arc,
+            atomic::{AtomicI64, Ordering},
+        };
+        struct Moved(AtomicI64);
+        impl Clock for Moved {
+            fn now(&self) -> Timestamp {
+                Context::system().now() + Duration::from_seconds(self.0.load(Ordering::Relaxed))
+            }
+        }
+        let clock = Arc::new(Moved(AtomicI64::new(0)));
+        let context = Context::new(Arc::clone(&clock) as Arc<dyn Clock>, Arc::new(SystemEntropy));
+        let authority = Authority::open(&Authority::make(&context).unwrap()).unwrap();
+        let issued = authority.issue(&["localhost".to_owned(), "127.0.0.1".to_owned()], &context).unwrap();
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let tls = rustls::ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_cert_resolver(CurrentCertificate::new(issued));
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let server = format!("https://{}", listener.local_addr().unwrap());
+        let (sender, asked) = std::sync::mpsc::channel();
+        std::thread::spawn(move || token_server(listener, tls, sender));
+        let subject = Subject::Operator { id: OperatorId::new(&context).unwrap() };
+        let profile = Profile { server, subject, authority: authority.pem(), log_key: String::new() };
+        let api = Api::of(profile, ClientKey::generate(&context).unwrap(), &context).unwrap();
+        for seconds in [0, 700, 719, 721, 1_400, 1_442] {
+            clock.0.store(seconds, Ordering::Relaxed);
+            api.get(&["x"], &[]).await.unwrap();
+        }
+        let asked: Vec<String> = asked.try_iter().collect();
+        assert_eq!(
+            asked,
+            ["/v1/token ", "/x t1", "/x t1", "/x t1", "/v1/token ", "/x t2", "/x t2", "/v1/token ", "/x t3"]
+        );
     }
 
     #[test]

@@ -12,11 +12,12 @@ use base::Secret;
 use crate::{
     client::{ClientKey, Profile, Subject},
     config::Environment,
-    data_dir::write_private,
     failure::{Exit, Failure},
 };
 
 const MAX_PROFILE_NAME_BYTES: usize = 64;
+/// The code of the failure of whoever has no operator's profile.
+pub const NOT_ENROLLED: &str = "not-enrolled";
 
 /// `$TENET_HOME`, else `$XDG_CONFIG_HOME/tenet`, else `~/.config/tenet`.
 #[derive(Clone, Debug)]
@@ -40,22 +41,8 @@ impl Home {
         &self.0
     }
 
-    fn profile_path(&self, name: &str, ending: &str) -> PathBuf {
+    pub(super) fn profile_path(&self, name: &str, ending: &str) -> PathBuf {
         self.0.join(format!("{name}.{ending}"))
-    }
-
-    /// Saves a profile and its key. The key first: a crash in between leaves a key that nothing names.
-    pub fn save(&self, name: &str, profile: &Profile, key: &ClientKey) -> Result<(), Failure> {
-        check_name(name)?;
-        self.prepare()?;
-        let key_path = self.profile_path(name, "key");
-        let path = self.profile_path(name, "json");
-        let written = |path: &Path, error: &io::Error| Failure::file("can't write", path, error);
-        write_private(&key_path, key.to_pem().expose().as_bytes())
-            .map_err(|error| written(&key_path, &error))?;
-        let text = serde_json::to_vec_pretty(profile)
-            .map_err(|error| Failure::new(Exit::Failure, "profile", error.to_string()))?;
-        write_private(&path, &text).map_err(|error| written(&path, &error))
     }
 
     /// Whether a profile of that name is saved.
@@ -66,15 +53,18 @@ impl Home {
     /// A profile by its name, with its key.
     pub fn load(&self, name: &str) -> Result<(Profile, ClientKey), Failure> {
         check_name(name)?;
-        let profile = self.read(name)?;
+        Ok((self.read(name)?, self.read_key(name)?))
+    }
+
+    /// The key of that name, whether or not there is a profile of it.
+    pub(super) fn read_key(&self, name: &str) -> Result<ClientKey, Failure> {
         let path = self.profile_path(name, "key");
         let pem = private_text(&path)?;
-        let key = ClientKey::from_pem(&pem).map_err(|error| {
+        ClientKey::from_pem(&pem).map_err(|error| {
             Failure::new(Exit::Failure, "key-file", format!("`{}` can't be used", path.display()))
                 .why(error.to_string())
-                .remedy("restore it, or enrol again")
-        })?;
-        Ok((profile, key))
+                .remedy("restore it, or remove the profile with `tenet profile remove` and enrol again")
+        })
     }
 
     fn read(&self, name: &str) -> Result<Profile, Failure> {
@@ -92,7 +82,7 @@ impl Home {
         serde_json::from_str(text.expose()).map_err(|error| {
             Failure::new(Exit::Failure, "profile", format!("`{}` can't be used", path.display()))
                 .why(error.to_string())
-                .remedy("restore it, or enrol again")
+                .remedy("restore it, or remove it with `tenet profile remove` and enrol again")
         })
     }
 
@@ -111,7 +101,7 @@ impl Home {
         match fitting.as_slice() {
             [only] => Ok(only.clone()),
             [] if operator => {
-                Err(Failure::new(Exit::Denied, "not-enrolled", "you are not enrolled as an operator").remedy(
+                Err(Failure::new(Exit::Denied, NOT_ENROLLED, "you are not enrolled as an operator").remedy(
                     "run `tenet enrol LINK`, with the link that `tenet up` printed at its first start or that an administrator gave you",
                 ))
             }
@@ -133,8 +123,11 @@ impl Home {
         let mut fitting: Vec<Profile> = Vec::new();
         for name in self.names() {
             let profile = self.read(&name)?;
-            let known = fitting.iter().any(|other| other.server == profile.server);
-            if !known && server.is_none_or(|server| server == profile.server) {
+            let same = |other: &Profile| {
+                (&other.server, &other.authority, &other.log_key)
+                    == (&profile.server, &profile.authority, &profile.log_key)
+            };
+            if !fitting.iter().any(same) && server.is_none_or(|server| server == profile.server) {
                 fitting.push(profile);
             }
         }
@@ -148,9 +141,44 @@ impl Home {
                 Err(Failure::new(Exit::NotFound, "profile-unknown", "there is no profile")
                     .remedy(self.known()))
             }
+            // One address with two authorities: the server was set up anew, and old profiles are left.
+            (Some(last), _) if fitting.iter().all(|other| other.server == last.server) => {
+                Err(Failure::usage(format!("which server? profiles of `{}` trust different ones", last.server))
+                    .remedy("name a profile with `--as NAME`; `tenet profile list` shows them, and `tenet profile remove` removes those of an earlier server"))
+            }
             (Some(_), _) => Err(Failure::usage("which server? there are profiles of several")
                 .remedy("give its address, or a profile with `--as NAME`")),
         }
+    }
+
+    /// The profiles that trust this authority, by name.
+    pub fn of_authority(&self, authority: &str) -> Vec<String> {
+        let trusts = |name: &String| self.read(name).is_ok_and(|profile| profile.authority == authority);
+        self.names().into_iter().filter(trusts).collect()
+    }
+
+    /// Each profile by its name, or why it can't be used.
+    pub fn list(&self) -> Vec<(String, Result<Profile, Failure>)> {
+        self.names().into_iter().map(|name| (name.clone(), self.read(&name))).collect()
+    }
+
+    /// Removes a profile, and then its key: a crash in between leaves a key that nothing names.
+    pub fn remove(&self, name: &str) -> Result<(), Failure> {
+        check_name(name)?;
+        let (profile, key) = (self.profile_path(name, "json"), self.profile_path(name, "key"));
+        if !profile.exists() && !key.exists() {
+            let what = format!("there is no profile `{name}`");
+            return Err(Failure::new(Exit::NotFound, "profile-unknown", what).remedy(self.known()));
+        }
+        for path in [profile, key] {
+            match fs::remove_file(&path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(Failure::file("can't remove", &path, &error));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     /// Where the newest checkpoint that verified under a key is kept.
@@ -160,7 +188,8 @@ impl Home {
         self.0.join(format!("{name}.checkpoint"))
     }
 
-    fn names(&self) -> Vec<String> {
+    /// The names of the profiles, in order.
+    pub fn names(&self) -> Vec<String> {
         let entries = fs::read_dir(&self.0).into_iter().flatten().flatten();
         let mut names: Vec<String> = entries
             .filter_map(|entry| entry.file_name().to_str()?.strip_suffix(".json").map(str::to_owned))
@@ -177,7 +206,7 @@ impl Home {
         }
     }
 
-    fn prepare(&self) -> Result<(), Failure> {
+    pub(super) fn prepare(&self) -> Result<(), Failure> {
         let failed = |error: &io::Error| Failure::file("can't make", &self.0, error);
         if let Some(parent) = self.0.parent() {
             fs::create_dir_all(parent).map_err(|error| failed(&error))?;
@@ -202,7 +231,7 @@ fn private_text(path: &Path) -> Result<Secret<String>, Failure> {
     fs::read_to_string(path).map(Secret::new).map_err(|error| failed(&error))
 }
 
-fn check_name(name: &str) -> Result<(), Failure> {
+pub(super) fn check_name(name: &str) -> Result<(), Failure> {
     let fine = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
     if (1..=MAX_PROFILE_NAME_BYTES).contains(&name.len()) && name.bytes().all(fine) {
         return Ok(());
@@ -236,14 +265,21 @@ mod tests {
         Subject::Operator { id: base::OperatorId::from_bytes([1; 16]) }
     }
 
+    /// Saves one; the public half of its key.
+    fn save(home: &Home, name: &str, subject: Subject) -> String {
+        let reserved = home.reserve(name, &Context::system()).unwrap();
+        let public = reserved.key().public_text();
+        reserved.save(&profile(subject)).unwrap();
+        public
+    }
+
     #[test]
     fn profiles_are_private_and_found_again() {
         let (_directory, home) = home();
-        let key = ClientKey::generate(&Context::system()).unwrap();
-        home.save("default", &profile(operator()), &key).unwrap();
+        let public = save(&home, "default", operator());
         assert_eq!(home.choose(None, true).unwrap(), "default");
         let (loaded, same) = home.load("default").unwrap();
-        assert_eq!((loaded, same.public_text()), (profile(operator()), key.public_text()));
+        assert_eq!((loaded, same.public_text()), (profile(operator()), public));
         for file in ["default.key", "default.json"] {
             let path = home.path().join(file);
             assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
@@ -256,18 +292,40 @@ mod tests {
     }
 
     #[test]
+    fn a_removed_profile_is_gone_with_its_key() {
+        let (_directory, home) = home();
+        save(&home, "default", operator());
+        home.remove("default").unwrap();
+        assert_eq!(fs::read_dir(home.path()).unwrap().count(), 0);
+        assert_eq!(home.remove("default").unwrap_err().exit, Exit::NotFound);
+        assert_eq!(home.remove("../x").unwrap_err().exit, Exit::Usage);
+    }
+
+    #[test]
+    fn profiles_of_an_earlier_server_are_not_taken_for_those_of_todays() {
+        let (_directory, home) = home();
+        save(&home, "a", operator());
+        assert_eq!(home.serving(None, None).unwrap().authority, "pem");
+        let anew = Profile { authority: "other".to_owned(), ..profile(operator()) };
+        home.reserve("b", &Context::system()).unwrap().save(&anew).unwrap();
+        let failure = home.serving(None, None).unwrap_err();
+        assert!(failure.remedy.as_ref().unwrap().contains("tenet profile remove"), "{failure:?}");
+        assert_eq!(home.serving(Some("b"), None).unwrap().authority, "other");
+        assert_eq!(home.of_authority("other"), ["b"]);
+    }
+
+    #[test]
     fn the_only_one_of_its_kind_is_chosen() {
         let (_directory, home) = home();
-        let key = ClientKey::generate(&Context::system()).unwrap();
         assert_eq!(home.choose(None, true).unwrap_err().code, "not-enrolled");
         assert_eq!(home.choose(None, false).unwrap_err().code, "no-client");
-        home.save("default", &profile(operator()), &key).unwrap();
+        save(&home, "default", operator());
         for name in ["a", "b"] {
             let client = Subject::Client {
                 id: base::ClientId::from_bytes([2; 16]),
                 account: base::AccountId::from_bytes([3; 16]),
             };
-            home.save(name, &profile(client), &key).unwrap();
+            save(&home, name, client);
         }
         assert_eq!(home.choose(None, true).unwrap(), "default");
         let error = home.choose(None, false).unwrap_err();

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::Session;
 use crate::{
     cli::{ClientCommand, ClientCreate},
-    client::{Api, ClientKey, Home, Profile, Subject},
+    client::{Api, Home, Profile, Subject},
     failure::{Exit, Failure},
     output::{self, Column},
 };
@@ -39,19 +39,23 @@ pub(super) async fn run(session: &Session, command: ClientCommand) -> Result<(),
 
 async fn create(session: &Session, api: &Api, new: ClientCreate) -> Result<(), Failure> {
     let body = json!({ "name": new.name, "scope": new.scope.join(" "), "clearance": new.clearance });
-    if let Some(name) = &new.credential.save {
-        let made = create_saved(&session.home()?, api, new.account, &body, name, &session.context).await?;
-        session.out.item(&made, COLUMNS)?;
-        if !session.out.is_json() {
-            output::note(&format!("saved as `{name}`: use it with `--as {name}`"));
-        }
-        return Ok(());
-    }
-    let made = register(api, new.account, body, new.credential.public_key.as_deref()).await?;
+    let saved = new.credential.save.as_deref();
+    let mut made = match saved {
+        Some(name) => create_saved(&session.home()?, api, new.account, &body, name, &session.context).await?,
+        None => register(api, new.account, body, new.credential.public_key.as_deref()).await?,
+    };
     if session.out.is_json() {
+        // One shape, however the client proves who it is.
+        if let Some(members) = made.as_object_mut() {
+            members.entry("secret").or_insert(Value::Null);
+            members.insert("profile".to_owned(), json!(saved));
+        }
         return session.out.document(&made);
     }
     session.out.item(made.get("client").unwrap_or(&Value::Null), COLUMNS)?;
+    if let Some(name) = saved {
+        output::note(&format!("saved as `{name}`: use it with `--as {name}`"));
+    }
     if let Some(secret) = made.get("secret").and_then(Value::as_str) {
         output::note("the secret, which is shown this once:");
         session.out.text(&format!("{secret}\n"))?;
@@ -59,7 +63,7 @@ async fn create(session: &Session, api: &Api, new: ClientCreate) -> Result<(), F
     Ok(())
 }
 
-/// Registers a client with a key made here, and saves it as a profile. The client's JSON.
+/// Registers a client with a key made here, and saves it as a profile. The server's answer.
 pub(super) async fn create_saved(
     home: &Home,
     api: &Api,
@@ -68,28 +72,18 @@ pub(super) async fn create_saved(
     name: &str,
     context: &base::Context,
 ) -> Result<Value, Failure> {
-    if home.has(name) {
-        return Err(Failure::new(
-            Exit::Conflict,
-            "profile-exists",
-            format!("there is a profile `{name}` already"),
-        )
-        .remedy(format!(
-            "choose another name, or remove `{}/{name}.json` and `.key`",
-            home.path().display()
-        )));
-    }
-    let key = ClientKey::generate(context)
-        .map_err(|error| Failure::new(Exit::Failure, "entropy", error.to_string()))?;
-    let made = register(api, account, body.clone(), Some(&key.public_text())).await?;
-    let client = made.get("client").cloned().unwrap_or_default();
-    let id = client.get("id").and_then(Value::as_str).and_then(|id| id.parse().ok());
+    let own = api.profile().ok_or_else(|| Failure::usage("only an operator can register a client"))?;
+    // The key is on disk before the server knows it: no client is registered that nobody can be.
+    let reserved = home.reserve(name, context)?;
+    let made = match register(api, account, body.clone(), Some(&reserved.key().public_text())).await {
+        Ok(made) => made,
+        Err(failure) => return Err(reserved.abandon_after(failure)),
+    };
+    let id = made.pointer("/client/id").and_then(Value::as_str).and_then(|id| id.parse().ok());
     let id =
         id.ok_or_else(|| Failure::new(Exit::Failure, "answer", "the server's answer names no client"))?;
-    let own = api.profile().ok_or_else(|| Failure::usage("only an operator can register a client"))?;
-    let profile = Profile { subject: Subject::Client { id, account }, ..own.clone() };
-    home.save(name, &profile, &key)?;
-    Ok(client)
+    reserved.save(&Profile { subject: Subject::Client { id, account }, ..own.clone() })?;
+    Ok(made)
 }
 
 async fn register(

@@ -12,11 +12,10 @@ use crate::{
 
 pub(super) fn run(session: &Session, command: ConfigCommand) -> Result<(), Failure> {
     match command {
+        ConfigCommand::Reference if session.out.is_json() => session.out.document(&config::reference_json()),
         ConfigCommand::Reference => session.out.text(&config::reference()),
         ConfigCommand::Check(arguments) => {
-            let loaded = config::load(&arguments.arguments(), &session.environment)?;
-            // The files of secrets must be there and private, too.
-            config::database_urls(&loaded.config, &session.environment)?;
+            let loaded = config::load_to_start(&arguments.arguments(), &session.environment)?;
             for warning in &loaded.warnings {
                 output::note(&format!("warning: {warning}"));
             }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{Session, log};
 use crate::{
-    client::{Api, ClientKey, EnrolLink, Home, Pinned, Profile, Subject},
+    client::{Api, EnrolLink, Home, Pinned, Profile, Subject},
     failure::{Exit, Failure},
     output, pem,
 };
@@ -45,38 +45,41 @@ pub(super) async fn enrol(
     name: Option<String>,
     save: &str,
 ) -> Result<Value, Failure> {
-    if home.has(save) {
-        return Err(Failure::new(
-            Exit::Conflict,
-            "profile-exists",
-            format!("there is a profile `{save}` already"),
-        )
-        .why(format!("it is in `{}`", home.path().display()))
-        .remedy("give the new one another name with `--save NAME`, or remove the old one's files"));
-    }
     let name =
         name.or_else(|| session.environment.get("USER").cloned()).unwrap_or_else(|| "operator".to_owned());
     let failed = |error: &dyn std::error::Error| Failure::new(Exit::Failure, "enrol", error.to_string());
-    let key = ClientKey::generate(&session.context).map_err(|error| failed(&error))?;
-    let pinned = Pinned::by_fingerprint(link.authority);
-    let tls = pinned.client_config().map_err(|error| failed(&error))?;
-    let api = Api::anonymous(&link.server, tls, &session.context)?;
-    // The log's key first: whoever can't be reached, or isn't the server of the link, gets no secret.
-    let log_key = log::fetch_key(&api).await?;
-    let body = json!({ "secret": link.secret.expose(), "name": name, "public_key": key.public_text() });
-    let enrolled = api.post(&["v1", "enrol"], &body).await?.body;
+    // The link works once: whatever can go wrong on this machine must have gone wrong before it is sent.
+    let reserved = home.reserve(save, &session.context)?;
+    let prepared = async {
+        let pinned = Pinned::by_fingerprint(link.authority);
+        let tls = pinned.client_config().map_err(|error| failed(&error))?;
+        let api = Api::anonymous(&link.server, tls, &session.context)?;
+        // The log's key first: whoever can't be reached, or isn't the server of the link, gets no secret.
+        let log_key = log::fetch_key(&api).await?;
+        let authority = pinned.authority();
+        let authority =
+            authority.ok_or_else(|| Failure::new(Exit::Failure, "enrol", "no authority was seen"))?;
+        Ok((api, log_key, pem::encode("CERTIFICATE", &authority)))
+    };
+    let (api, log_key, authority) = match prepared.await {
+        Ok(prepared) => prepared,
+        Err(failure) => {
+            reserved.abandon();
+            return Err(failure);
+        }
+    };
+    let public_key = reserved.key().public_text();
+    let body = json!({ "secret": link.secret.expose(), "name": name, "public_key": public_key });
+    let enrolled = match api.post(&["v1", "enrol"], &body).await {
+        Ok(reply) => reply.body,
+        Err(failure) => return Err(reserved.abandon_after(failure)),
+    };
+    // A crash here leaves the key: with the operator's id, which the log names, it is still an identity.
     let id: Option<OperatorId> = enrolled.get("id").and_then(Value::as_str).and_then(|id| id.parse().ok());
     let id =
         id.ok_or_else(|| Failure::new(Exit::Failure, "answer", "the server's answer names no operator"))?;
-    let authority =
-        pinned.authority().ok_or_else(|| Failure::new(Exit::Failure, "enrol", "no authority was seen"))?;
-    let profile = Profile {
-        server: link.server.clone(),
-        subject: Subject::Operator { id },
-        authority: pem::encode("CERTIFICATE", &authority),
-        log_key,
-    };
-    home.save(save, &profile, &key)?;
+    let subject = Subject::Operator { id };
+    reserved.save(&Profile { server: link.server.clone(), subject, authority, log_key })?;
     Ok(enrolled)
 }
 

@@ -1,5 +1,7 @@
 //! `tenet keys`: as an operator. No key material ever comes here.
 
+use std::time::Duration;
+
 use base::AccountId;
 use serde_json::Value;
 
@@ -12,10 +14,12 @@ use crate::{
     progress,
 };
 
-/// How often a rotation that is waited for is looked at.
-const LOOK: std::time::Duration = std::time::Duration::from_millis(500);
-/// How often it is looked for before it must have been begun: a minute.
-const MAX_LOOKS_FOR_START: u32 = 120;
+/// After how long a rotation that is waited for is looked at first; each look waits longer than the last.
+const FIRST_LOOK: Duration = Duration::from_millis(500);
+/// The longest wait between two looks.
+const MAX_LOOK: Duration = Duration::from_secs(5);
+/// By when a rotation must have been begun.
+const MAX_START: Duration = Duration::from_secs(60);
 
 const VERSIONS: &[Column] = &[
     ("version", "/version"),
@@ -111,18 +115,20 @@ async fn wait_for(api: &Api, account: Option<&str>, to: Option<u64>) -> Result<(
         named && rotation.get("to").and_then(Value::as_u64) == to
     };
     let bar = progress::bar("rotating", 0, false);
-    let mut looks = 0;
+    let mut looks = looks();
+    let mut waited = Duration::ZERO;
     loop {
         let status = api.get(&["v1", "keys"], &[]).await?.body;
         let rotations = status.get("rotations").and_then(Value::as_array);
         let Some(rotation) = rotations.and_then(|all| all.iter().find(|one| ours(one))) else {
-            looks += 1;
-            if looks > MAX_LOOKS_FOR_START {
+            if waited >= MAX_START {
                 let what = "the rotation has not been begun within a minute";
                 return Err(Failure::new(Exit::Unavailable, "rotation-waits", what)
                     .remedy("look at `tenet keys status`, and at the server's log"));
             }
-            tokio::time::sleep(LOOK).await;
+            let look = looks.next().unwrap_or(MAX_LOOK);
+            waited += look;
+            tokio::time::sleep(look).await;
             continue;
         };
         let number = |name: &str| rotation.get(name).and_then(Value::as_u64).unwrap_or(0);
@@ -132,6 +138,22 @@ async fn wait_for(api: &Api, account: Option<&str>, to: Option<u64>) -> Result<(
             bar.finish_and_clear();
             return Ok(());
         }
-        tokio::time::sleep(LOOK).await;
+        tokio::time::sleep(looks.next().unwrap_or(MAX_LOOK)).await;
+    }
+}
+
+/// How long to wait before each look: a rotation may take seconds or hours.
+fn looks() -> impl Iterator<Item = Duration> {
+    std::iter::successors(Some(FIRST_LOOK), |last| Some((*last * 3 / 2).min(MAX_LOOK)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn looks_become_rarer() {
+        let waits: Vec<u128> = looks().take(8).map(|wait| wait.as_millis()).collect();
+        assert_eq!(waits, [500, 750, 1_125, 1_687, 2_531, 3_796, 5_000, 5_000]);
     }
 }

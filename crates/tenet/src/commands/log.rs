@@ -37,6 +37,9 @@ pub(super) async fn run(session: &Session, command: LogCommand) -> Result<(), Fa
         LogCommand::Prove { index, place, out } => {
             let key = trusted_key(session, place.key.as_deref(), place.place.as_deref())?;
             let proof = at(session, &place, move |source, _| prove(source, &key, index)).await?;
+            if session.out.is_json() && out.is_none() {
+                return session.out.document(&json!({ "index": index, "proof": proof }));
+            }
             write_or_print(session, out.as_deref(), &proof)
         }
         LogCommand::CheckProof { file, key } => check_proof(session, &file, key.as_deref()),

@@ -8,6 +8,7 @@ mod keys;
 mod log;
 mod object;
 mod operator;
+mod profile;
 mod quickstart;
 mod record;
 mod repository;
@@ -67,6 +68,7 @@ pub fn run(cli: Cli, environment: Environment, context: Context) -> Result<(), F
     match cli.command {
         Command::Up(arguments) => up::run(&session, &arguments),
         Command::Config(command) => config::run(&session, command),
+        Command::Profile(command) => profile::run(&session, command),
         Command::VerifyCertificate(arguments) => verify_certificate::run(&session, &arguments),
         Command::Completions { shell } => completions(&session, shell),
         Command::CliReference => session.out.text(&cli::reference()),
@@ -102,5 +104,9 @@ fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
 fn completions(session: &Session, shell: clap_complete::Shell) -> Result<(), Failure> {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "tenet", &mut script);
+    if session.out.is_json() {
+        let script = String::from_utf8_lossy(&script);
+        return session.out.document(&serde_json::json!({ "shell": shell.to_string(), "script": script }));
+    }
     session.out.bytes(&script)
 }

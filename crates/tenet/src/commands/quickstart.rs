@@ -3,22 +3,26 @@
 
 use std::process::Stdio;
 
+use rustls_pki_types::{CertificateDer, pem::PemObject};
 use serde_json::{Value, json};
 use tokio::process::Command;
 
 use super::Session;
 use crate::{
     cli::Quickstart,
+    client::{EnrolLink, Home, NOT_ENROLLED, NOT_TRUSTED, fingerprint},
     config::{self, Arguments},
     failure::{Exit, Failure},
     server::FIRST_LINK,
 };
 
-const SCOPES: &str = "repositories:write,repositories:read,records:write,records:read";
+const SCOPES: &str = "repositories:write,repositories:read,records:write,records:read,records:delete,records:erase,holds:write";
 
 /// The walk so far.
 struct Walk<'a> {
     session: &'a Session,
+    /// The operator's profile, where a command would otherwise have to choose among several.
+    operator: Option<String>,
     steps: Vec<Value>,
 }
 
@@ -36,12 +40,22 @@ struct Customer {
 }
 
 pub(super) async fn run(session: &Session, arguments: &Quickstart) -> Result<(), Failure> {
-    let mut walk = Walk { session, steps: Vec::new() };
-    if session.home()?.choose(session.profile.as_deref(), true).is_err() {
-        walk.say("You become an operator, with a key made on this machine.")?;
-        let link = first_link(session, arguments)?;
-        walk.enrol(&link).await?;
-        forget_link(session, arguments);
+    let home = session.home()?;
+    let mut walk = Walk { session, operator: session.profile.clone(), steps: Vec::new() };
+    match home.choose(session.profile.as_deref(), true) {
+        Ok(name) => not_of_an_earlier_server(session, arguments, &home, &name)?,
+        Err(failure) if failure.code == NOT_ENROLLED => {
+            walk.say("You become an operator, with a key made on this machine.")?;
+            let link = first_link(session, arguments)?;
+            walk.enrol(&link).await?;
+            forget_link(session, arguments);
+        }
+        // Of several operators, or of a profile that can't be read, nothing is guessed.
+        Err(failure) => return Err(failure),
+    }
+    let name = home.choose(session.profile.as_deref(), true)?;
+    if home.names().len() > 1 {
+        walk.operator = Some(name.clone());
     }
     let suffix = suffix(session)?;
     let acme = walk.customer("acme", &suffix).await?;
@@ -50,10 +64,13 @@ pub(super) async fn run(session: &Session, arguments: &Quickstart) -> Result<(),
     walk.show_isolation(&acme, &globex, &record).await?;
     walk.say("What applies to the record, and why.")?;
     walk.done(&["record", "explain", "-r", &acme.repository, &record, "--as", &acme.profile]).await?;
-    walk.say("Everything above, the refusal too, is in a log that anybody can verify.")?;
-    walk.done(&["log", "show", "--limit", "5"]).await?;
-    walk.done(&["log", "verify"]).await?;
-    walk.end(&acme)
+    let certificate = home.path().join(format!("{}.deleted.txt", acme.profile));
+    walk.hold_and_erase(&acme, &certificate.display().to_string()).await?;
+    walk.say("Everything above, the refusals too, is in a log that anybody can verify.")?;
+    walk.as_operator(&["log", "show", "--limit", "5"]).await?;
+    walk.as_operator(&["log", "verify"]).await?;
+    let curl = by_curl(&home, &name, walk.operator.as_deref(), &acme)?;
+    walk.end(&acme, &curl)
 }
 
 impl Walk<'_> {
@@ -90,6 +107,23 @@ impl Walk<'_> {
         Ok(Answer { exit, json })
     }
 
+    /// A step that must succeed, as the operator.
+    async fn as_operator(&mut self, arguments: &[&str]) -> Result<Value, Failure> {
+        let operator = self.operator.clone();
+        let identity = operator.as_deref().map_or_else(Vec::new, |name| vec!["--as", name]);
+        self.done(&[arguments, &identity].concat()).await
+    }
+
+    /// A step that must be refused with that code.
+    async fn refused(&mut self, arguments: &[&str], exit: Exit, otherwise: &str) -> Result<(), Failure> {
+        let answer = self.run(arguments, arguments).await?;
+        if answer.exit == exit as i32 {
+            return Ok(());
+        }
+        Err(Failure::new(Exit::Failure, "quickstart", otherwise)
+            .why(format!("the exit code is {}, not {}", answer.exit, exit as i32)))
+    }
+
     /// A step that must succeed.
     async fn done(&mut self, arguments: &[&str]) -> Result<Value, Failure> {
         let answer = self.run(arguments, arguments).await?;
@@ -106,9 +140,9 @@ impl Walk<'_> {
     async fn customer(&mut self, name: &str, suffix: &str) -> Result<Customer, Failure> {
         let profile = format!("{name}-{suffix}");
         self.say(&format!("A customer, {name}: an account with its own key, an application, a repository."))?;
-        let account = text(&self.done(&["account", "create", &profile]).await?, "/id")?;
-        self.done(&["client", "create", "app", "--account", &account, "--scope", SCOPES, "--save", &profile])
-            .await?;
+        let account = text(&self.as_operator(&["account", "create", &profile]).await?, "/id")?;
+        let application = ["client", "create", "app", "--account", &account, "--scope", SCOPES];
+        self.as_operator(&[&application[..], &["--save", &profile]].concat()).await?;
         let made = self
             .done(&[
                 "repository",
@@ -119,9 +153,9 @@ impl Walk<'_> {
                 "--keep",
                 "3650",
                 "--basis",
-                "contract",
+                "business",
                 "--reason",
-                "framework agreement",
+                "accounts receivable",
                 "--data-type",
                 "invoices",
                 "--searchable",
@@ -163,23 +197,88 @@ impl Walk<'_> {
             other.account
         ))?;
         let arguments = ["record", "get", "-r", &one.repository, record, "--as", &other.profile];
-        let answer = self.run(&arguments, &arguments).await?;
-        if answer.exit == Exit::NotFound as i32 {
-            return Ok(());
-        }
-        Err(Failure::new(Exit::Failure, "quickstart", "one account was not kept from the other's record")
-            .why(format!("the exit code is {}, not 4", answer.exit)))
+        self.refused(&arguments, Exit::NotFound, "one account was not kept from the other's record").await
     }
 
-    fn end(self, customer: &Customer) -> Result<(), Failure> {
+    /// A legal hold beats an erasure; without it, what is erased leaves a certificate.
+    async fn hold_and_erase(&mut self, customer: &Customer, certificate: &str) -> Result<(), Failure> {
+        let (repository, profile) = (customer.repository.as_str(), customer.profile.as_str());
+        self.say("Another record is put under a legal hold: erasing it is refused, by a clause.")?;
+        let body = r#"{"number": "2026-8"}"#;
+        let made = self.done(&["record", "put", "-r", repository, "--body", body, "--as", profile]).await?;
+        let record = text(&made, "/id")?;
+        let record = record.as_str();
+        let hold = ["record", "hold", "-r", repository, record, "--reason", "case 12", "--as", profile];
+        let hold = text(&self.done(&hold).await?, "/id")?;
+        let erase = ["record", "erase", "-r", repository, record, "--certificate", certificate];
+        let erase = [&erase[..], &["--as", profile]].concat();
+        self.refused(&erase, Exit::Conflict, "a record under a legal hold was not kept").await?;
+        self.say("The hold is lifted: erasing destroys the record's key, and a signed certificate stays.")?;
+        self.done(&["record", "release", &hold, "--reason", "case closed", "--as", profile]).await?;
+        self.done(&erase).await?;
+        self.as_operator(&["verify-certificate", certificate]).await?;
+        Ok(())
+    }
+
+    fn end(self, customer: &Customer, curl: &[String]) -> Result<(), Failure> {
         if self.session.out.is_json() {
-            return self.session.out.document(&json!({ "steps": self.steps }));
+            return self.session.out.document(&json!({ "steps": self.steps, "curl": curl }));
         }
         self.session.out.text(&format!(
-            "\nThat was all of it. Go on as the application with `--as {}`, as the operator without;\n`tenet --help` lists everything.\n",
+            "\n# The same by curl, for an application that has a secret (needs jq).\n{}\n\nThat was all of it. Go on as the application with `--as {}`, as the operator without;\n`tenet --help` lists everything.\n",
+            curl.join("\n"),
             customer.profile
         ))
     }
+}
+
+/// Storing and reading a record without this program: lines for a shell. No secret stands in them.
+fn by_curl(
+    home: &Home,
+    operator: &str,
+    identity: Option<&str>,
+    customer: &Customer,
+) -> Result<Vec<String>, Failure> {
+    let server = home.serving(Some(operator), None)?.server;
+    let profile = quoted(&home.path().join(format!("{operator}.json")).display().to_string());
+    let identity = identity.map_or_else(String::new, |name| format!(" --as {name}"));
+    let records = format!("{server}/v1/repositories/{}/records", customer.repository);
+    let account = &customer.account;
+    Ok(vec![
+        format!("jq -r .authority {profile} > ca.pem"),
+        format!(
+            "made=$(tenet client create curl --account {account} --scope records:read,records:write --secret --json{identity})"
+        ),
+        "client=$(jq -r .client.id <<< \"$made\"); secret=$(jq -r .secret <<< \"$made\")".to_owned(),
+        format!(
+            "token=$(curl -sS --cacert ca.pem -u \"$client:$secret\" -d grant_type=client_credentials {server}/v1/token | jq -r .access_token)"
+        ),
+        "api() { curl -sS --cacert ca.pem -H \"Authorization: Bearer $token\" \"$@\"; }".to_owned(),
+        format!("record=$(api {records} --json '{{\"number\": \"2026-9\", \"total\": 80}}' | jq -r .id)"),
+        format!("api {records}/$record"),
+    ])
+}
+
+/// Refuses a profile of a server whose data directory was made anew since: the first link, which is
+/// here, is of another authority. Whoever stands between would not have put it there.
+fn not_of_an_earlier_server(
+    session: &Session,
+    arguments: &Quickstart,
+    home: &Home,
+    name: &str,
+) -> Result<(), Failure> {
+    let Ok(link) = first_link(session, arguments) else { return Ok(()) };
+    let Ok(link) = link.parse::<EnrolLink>() else { return Ok(()) };
+    let profile = home.serving(Some(name), None)?;
+    let authority = CertificateDer::from_pem_slice(profile.authority.as_bytes());
+    let same = authority.is_ok_and(|authority| fingerprint(&authority) == link.authority);
+    if same || profile.server != link.server {
+        return Ok(());
+    }
+    let old = home.of_authority(&profile.authority).join(" ");
+    Err(Failure::new(Exit::Denied, NOT_TRUSTED, format!("the profile `{name}` is of an earlier server"))
+        .why(format!("the server at `{}` was set up anew, with another certificate authority", link.server))
+        .remedy(format!("remove what is left of the earlier one with `tenet profile remove {old}`, then run `tenet quickstart` again")))
 }
 
 /// The link: as given, or from the data directory of a server on this machine.
@@ -189,7 +288,7 @@ fn first_link(session: &Session, arguments: &Quickstart) -> Result<String, Failu
     }
     let path = data_directory(session, arguments)?.join(FIRST_LINK);
     let text = std::fs::read_to_string(&path).map_err(|error| {
-        Failure::new(Exit::Denied, "not-enrolled", "you are not enrolled, and no enrolment link is here")
+        Failure::new(Exit::Denied, NOT_ENROLLED, "you are not enrolled, and no enrolment link is here")
             .why(format!("`{}`: {error}", path.display()))
             .remedy("start the server with `tenet up`, or run `tenet quickstart 'LINK'` with the link it printed; if there is an administrator already, ask for one")
     })?;
@@ -244,7 +343,9 @@ fn exit_of(code: i32) -> Exit {
 /// What a command answered, in few lines.
 fn summary(json: &Value, exit: i32) -> String {
     if let Some(what) = json.pointer("/error/what").and_then(Value::as_str) {
-        return format!("  error: {what} (exit code {exit})\n");
+        let clause = json.pointer("/error/clause").and_then(Value::as_str);
+        let clause = clause.map_or_else(String::new, |clause| format!("clause {clause}, "));
+        return format!("  error: {what} ({clause}exit code {exit})\n");
     }
     let lines: Vec<String> = match json {
         Value::Array(items) => items.iter().map(short).collect(),
@@ -304,6 +405,12 @@ mod tests {
         ] {
             assert_eq!(quoted(word), shown);
         }
+    }
+
+    #[test]
+    fn a_refusal_names_its_clause() {
+        let json = json!({ "error": { "what": "it is held", "clause": "DD-1" } });
+        assert_eq!(summary(&json, 5), "  error: it is held (clause DD-1, exit code 5)\n");
     }
 
     #[test]

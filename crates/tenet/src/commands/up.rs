@@ -12,7 +12,7 @@ use crate::{
 };
 
 pub(super) fn run(session: &Session, arguments: &SettingArgs) -> Result<(), Failure> {
-    let loaded = config::load(&arguments.arguments(), &session.environment)?;
+    let loaded = config::load_to_start(&arguments.arguments(), &session.environment)?;
     server::init_logging(&loaded.config.logging);
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");

@@ -19,6 +19,11 @@ const MAX_FILE_BYTES: u64 = 1_048_576;
 /// Least similarity (Jaro-Winkler, 0 to 1) for a suggestion.
 const MIN_SIMILARITY: f64 = 0.7;
 
+/// The same for an environment variable, which a platform may have set for reasons of its own.
+const MIN_VARIABLE_SIMILARITY: f64 = 0.9;
+/// What the tests set.
+const TEST_VARIABLES: [&str; 2] = ["TENET_CRASH_AT", "TENET_TEST_POSTGRES"];
+
 /// Where a value came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Source {
@@ -97,7 +102,7 @@ pub fn load(arguments: &Arguments, environment: &Environment) -> Result<Loaded, 
     }
     loader.read_environment(environment);
     loader.read_arguments(arguments);
-    let warnings = near_misses(environment);
+    let warnings = loader.read_unknown(environment);
     let data = loader.config.data.clone().or_else(|| default_data(environment));
     if data.is_none() {
         loader.faults.push(
@@ -106,6 +111,7 @@ pub fn load(arguments: &Arguments, environment: &Environment) -> Result<Loaded, 
         );
     }
     super::database_url::check(&loader.config, environment, &mut loader.faults);
+    super::coherence::check(&loader.config, environment, &mut loader.faults);
     match data {
         Some(data) if loader.faults.is_empty() => Ok(Loaded {
             config: loader.config,
@@ -193,6 +199,22 @@ impl Loader {
         }
     }
 
+    /// Variables that have our prefix and are not ours: a slip is refused with the right name, as it is
+    /// in the file. Anything else is warned of alone, since platforms set such for a service of that name
+    /// (`TENET_SERVICE_HOST`).
+    fn read_unknown(&mut self, environment: &Environment) -> Vec<String> {
+        let mut warnings = Vec::new();
+        for name in environment.keys().filter(|name| name.starts_with("TENET_") && !is_read(name)) {
+            match meant(name) {
+                Some(right) => self
+                    .faults
+                    .push(format!("the environment variable `{name}` is not read: did you mean `{right}`?")),
+                None => warnings.push(format!("the environment variable `{name}` is not read")),
+            }
+        }
+        warnings
+    }
+
     fn read_arguments(&mut self, arguments: &Arguments) {
         let data = arguments.data.as_ref().map(|path| path.display().to_string());
         let given = [
@@ -224,6 +246,13 @@ impl Loader {
             Err(wrong) => self.faults.push(format!("{shown}: {}", wrong.0)),
         }
     }
+}
+
+/// Whether anything reads the variable: a setting, another part, or the tests.
+fn is_read(name: &str) -> bool {
+    SETTINGS.iter().any(|setting| setting.variable() == name)
+        || OTHER_VARIABLES.iter().any(|(other, _)| *other == name)
+        || TEST_VARIABLES.contains(&name)
 }
 
 fn is_section(key: &str) -> bool {
@@ -269,24 +298,21 @@ fn nearest_section(key: &str) -> Option<&'static str> {
     (best.0 >= MIN_SIMILARITY).then_some(best.1)
 }
 
-/// Variables that look like ours and are not: a platform may set such (`TENET_SERVICE_HOST`), so they
-/// are warned of, not refused.
-fn near_misses(environment: &Environment) -> Vec<String> {
-    let known: Vec<String> = SETTINGS
-        .iter()
-        .map(Setting::variable)
-        .chain(OTHER_VARIABLES.iter().map(|(name, _)| (*name).to_owned()))
-        .chain(["TENET_CRASH_AT".to_owned(), "TENET_TEST_POSTGRES".to_owned()])
-        .collect();
-    let ours = environment.keys().filter(|name| name.starts_with("TENET_") && !known.contains(name));
-    ours.map(|name| {
-        let best = known
-            .iter()
-            .max_by(|a, b| strsim::jaro_winkler(a, name).total_cmp(&strsim::jaro_winkler(b, name)));
-        let hint = best.map_or_else(String::new, |best| format!("; the nearest that is read is `{best}`"));
-        format!("the environment variable `{name}` is not read{hint}")
-    })
-    .collect()
+/// The variable that is meant by one that is not read, if it is a slip: a letter or two off, or the
+/// setting's name without its section.
+fn meant(name: &str) -> Option<String> {
+    let bare = |name: &str| name.strip_prefix("TENET_").unwrap_or(name).to_owned();
+    let written = bare(name);
+    let score = |known: String, last: Option<&str>| {
+        let whole = strsim::jaro_winkler(&written, &bare(&known));
+        let exact = last.is_some_and(|last| last.eq_ignore_ascii_case(&written));
+        (if exact { 1.0 } else { whole }, known)
+    };
+    let settings = SETTINGS.iter().map(|one| score(one.variable(), one.key.rsplit('.').next()));
+    let others = OTHER_VARIABLES.iter().filter(|(other, _)| other.starts_with("TENET_"));
+    let others = others.map(|(other, _)| score((*other).to_owned(), None));
+    let best = settings.chain(others).max_by(|a, b| a.0.total_cmp(&b.0))?;
+    (best.0 >= MIN_VARIABLE_SIMILARITY).then_some(best.1)
 }
 
 fn owned(value: &DeValue<'_>) -> Option<Value> {
@@ -402,10 +428,39 @@ mod tests {
     }
 
     #[test]
-    fn a_variable_that_nearly_is_ours_is_warned_of() {
-        let loaded = load(&Arguments::default(), &environment(&[("TENET_LISTEN", "a:1")])).unwrap();
-        assert_eq!(loaded.warnings.len(), 1);
-        assert!(loaded.warnings[0].contains("`TENET_LISTEN` is not read"));
+    fn a_variable_that_nearly_is_ours_is_refused_with_the_right_name() {
+        for (wrong, right) in [
+            ("TENET_LISTEN", "TENET_SERVER_LISTEN"),
+            ("TENET_SERVER_LISTN", "TENET_SERVER_LISTEN"),
+            ("TENET_DATABSE_URL", "TENET_DATABASE_URL"),
+            ("TENET_DATA_DIR", "TENET_DATA"),
+            ("TENET_PROFIL", "TENET_PROFILE"),
+            ("TENET_KEYS_PKCS11_PIN", "TENET_KEYS_PKCS11_PIN_FILE"),
+            ("TENET_RESTORE_WINDOW", "TENET_LIFECYCLE_RESTORE_WINDOW"),
+        ] {
+            let error = load(&Arguments::default(), &environment(&[(wrong, "a:1")])).unwrap_err();
+            let fault = format!("the environment variable `{wrong}` is not read: did you mean `{right}`?");
+            assert_eq!(error.faults, [fault]);
+        }
+    }
+
+    #[test]
+    fn a_variable_that_a_platform_sets_is_warned_of() {
+        for name in [
+            "TENET_SERVICE_HOST",
+            "TENET_SERVICE_PORT",
+            "TENET_SERVICE_PORT_HTTPS",
+            "TENET_PORT",
+            "TENET_PORT_8440_TCP",
+            "TENET_PORT_8440_TCP_ADDR",
+            "TENET_PORT_8440_TCP_PORT",
+            "TENET_PORT_8440_TCP_PROTO",
+            "TENET_VERSION",
+            "TENET_IMAGE",
+        ] {
+            let loaded = load(&Arguments::default(), &environment(&[(name, "x")])).unwrap();
+            assert_eq!(loaded.warnings, [format!("the environment variable `{name}` is not read")]);
+        }
     }
 
     #[test]

@@ -2,18 +2,24 @@
 //! key and value is reported at once, by its full path. Secrets never stand in it: only the names of
 //! files that hold them.
 
+mod coherence;
 mod database_url;
 mod field;
+mod files;
 mod load;
 mod reference;
 mod secret_file;
 mod settings;
 mod values;
 
+#[cfg(feature = "s3")]
+pub(crate) use coherence::is_clear_and_near;
+pub(crate) use coherence::public_url;
 pub use database_url::{DatabaseUrls, database_urls};
 pub use field::{Address, Choice, Number, Span};
+pub use files::load_to_start;
 pub use load::{Arguments, ConfigError, Environment, Loaded, Source, load};
-pub use reference::reference;
+pub use reference::{reference, reference_json};
 pub use secret_file::{SecretFileError, read_secret_file};
 pub use settings::{
     Config, DatabaseConfig, KeysConfig, LedgerConfig, LifecycleConfig, LimitsConfig, LoggingConfig,

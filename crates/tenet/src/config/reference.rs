@@ -1,5 +1,7 @@
 //! The reference of the configuration, made from the list of settings: `docs/configuration.md`.
 
+use serde_json::{Value, json};
+
 use super::settings::{Config, OTHER_VARIABLES, SETTINGS};
 
 const HEAD: &str = "\
@@ -51,6 +53,27 @@ pub fn reference() -> String {
     page
 }
 
+/// The reference for programs: each setting, and the other variables that are read.
+pub fn reference_json() -> Value {
+    let mut config = Config::default();
+    let settings: Vec<Value> = SETTINGS
+        .iter()
+        .map(|setting| {
+            let field = setting.field(&mut config);
+            let default = field.show().filter(|_| setting.unset.is_empty());
+            json!({
+                "key": setting.key, "about": setting.about, "expects": field.expects(),
+                "default": default.and_then(|value| serde_json::to_value(value).ok()),
+                "unset": (!setting.unset.is_empty()).then_some(setting.unset),
+                "environment": setting.variable(),
+            })
+        })
+        .collect();
+    let others: Vec<Value> =
+        OTHER_VARIABLES.iter().map(|(name, about)| json!({ "name": name, "about": about })).collect();
+    json!({ "settings": settings, "variables": others })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -60,6 +83,15 @@ mod tests {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/configuration.md");
         let page = std::fs::read_to_string(path).unwrap();
         assert!(page == reference(), "run `cargo run -- config reference > docs/configuration.md`");
+    }
+
+    #[test]
+    fn programs_get_the_same_settings() {
+        let listed = reference_json();
+        let listen = listed["settings"].as_array().unwrap().iter().find(|one| one["key"] == "server.listen");
+        assert_eq!(listen.unwrap()["default"], "localhost:8440");
+        assert_eq!(listed["settings"].as_array().unwrap().len(), SETTINGS.len());
+        assert_eq!(listed["settings"][0]["default"], Value::Null);
     }
 
     #[test]

@@ -16,10 +16,6 @@ pub(crate) fn open(
     directory: &DataDir,
 ) -> Result<Arc<dyn ObjectStore>, Failure> {
     if !config.s3_bucket.is_empty() {
-        if config.directory.is_some() {
-            return Err(unusable("`objects.directory` and `objects.s3_bucket` are both set")
-                .remedy("leave one of them out"));
-        }
         return bucket(config, environment);
     }
     let path = config.directory.clone().unwrap_or_else(|| directory.file("objects"));
@@ -51,8 +47,8 @@ fn bucket(config: &ObjectsConfig, environment: &Environment) -> Result<Arc<dyn O
     let mut builder = AmazonS3Builder::new()
         .with_bucket_name(&config.s3_bucket)
         .with_region(&config.s3_region)
-        .with_allow_http(is_loopback(&config.s3_endpoint))
-        .with_client_options(client.with_allow_http(is_loopback(&config.s3_endpoint)));
+        .with_allow_http(crate::config::is_clear_and_near(&config.s3_endpoint))
+        .with_client_options(client.with_allow_http(crate::config::is_clear_and_near(&config.s3_endpoint)));
     if !config.s3_endpoint.is_empty() {
         builder = builder.with_endpoint(&config.s3_endpoint);
     }
@@ -93,40 +89,7 @@ fn credentials(
     }
 }
 
-#[cfg(feature = "s3")]
-fn is_loopback(endpoint: &str) -> bool {
-    let host = endpoint.strip_prefix("http://").unwrap_or_default();
-    let host = host.split('/').next().unwrap_or_default();
-    let host = host.rsplit_once(':').map_or(host, |(host, _)| host);
-    host == "localhost"
-        || host
-            .trim_matches(['[', ']'])
-            .parse::<std::net::IpAddr>()
-            .is_ok_and(|address| address.is_loopback())
-}
-
 #[cfg(not(feature = "s3"))]
 fn bucket(_: &ObjectsConfig, _: &Environment) -> Result<Arc<dyn ObjectStore>, Failure> {
     Err(unusable("this build has no support for S3-compatible stores").remedy("build with the feature `s3`"))
-}
-
-#[cfg(all(test, feature = "s3"))]
-mod tests {
-    use super::is_loopback;
-
-    #[test]
-    fn only_this_machine_is_spoken_to_in_the_clear() {
-        for near in ["http://localhost:9000", "http://127.0.0.1:5000/x", "http://[::1]:9000"] {
-            assert!(is_loopback(near), "{near}");
-        }
-        for far in [
-            "https://localhost",
-            "http://localhost.example.com",
-            "http://10.0.0.1",
-            "http://127.0.0.1.example.com:80",
-            "",
-        ] {
-            assert!(!is_loopback(far), "{far}");
-        }
-    }
 }

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, ToSocketAddrs};
 
 use crate::{
-    config::{Address, ServerConfig},
+    config::{self, Address, ServerConfig},
     failure::{Exit, Failure},
 };
 
@@ -47,20 +47,18 @@ pub(crate) fn listeners(address: &Address) -> Result<Vec<TcpListener>, Failure> 
 }
 
 /// The address under which clients reach the server, without a slash at its end.
-pub(crate) fn public_url(config: &ServerConfig, port: u16) -> Result<String, Failure> {
-    if config.public_url.is_empty() {
-        let host = match config.listen.host.as_str() {
+pub(crate) fn public_url(server: &ServerConfig, port: u16) -> Result<String, Failure> {
+    if server.public_url.is_empty() {
+        let host = match server.listen.host.as_str() {
             "0.0.0.0" | "::" => "localhost",
             host => host,
         };
         return Ok(format!("https://{}", Address { host: host.to_owned(), port }));
     }
-    let url = config.public_url.trim_end_matches('/');
-    let host =
-        url.strip_prefix("https://").filter(|host| !host.is_empty() && !host.contains(['/', '?', '#', '@']));
-    host.map(|_| url.to_owned()).ok_or_else(|| {
-        Failure::new(Exit::Usage, "config", format!("server.public_url: `{url}` can't be used"))
-            .remedy("give `https://`, a host and perhaps a port, such as `https://tenet.example.com`")
+    // The configuration's reader has refused anything else.
+    config::public_url(&server.public_url).map(str::to_owned).ok_or_else(|| {
+        let what = format!("server.public_url: `{}` can't be used", server.public_url);
+        Failure::new(Exit::Usage, "config", what)
     })
 }
 

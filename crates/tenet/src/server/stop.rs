@@ -10,9 +10,6 @@ use crate::{
     output,
 };
 
-/// The exit code of a process that was told twice: 128 and SIGINT's number.
-const FORCED: i32 = 130;
-
 struct Signals {
     interrupt: Signal,
     terminate: Signal,
@@ -46,7 +43,7 @@ pub(crate) fn on_signal(drain_seconds: i64) -> Result<watch::Receiver<bool>, Fai
         signals.next().await;
         // What was acknowledged is durable; the next start finds that this one was not announced.
         output::note("stopped at once");
-        std::process::exit(FORCED);
+        std::process::exit(Exit::Interrupted as i32);
     });
     Ok(receiver)
 }

@@ -2,8 +2,12 @@
 //! spoken to by its own command line.
 #![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
+#[path = "end_to_end/bucket.rs"]
+mod bucket;
 #[path = "end_to_end/disk_full.rs"]
 mod disk_full;
+#[path = "end_to_end/hardware_token.rs"]
+mod hardware_token;
 #[path = "end_to_end/newcomer.rs"]
 mod newcomer;
 #[path = "end_to_end/two_servers.rs"]
@@ -146,7 +150,7 @@ fn text<'a>(json: &'a Value, at: &str) -> &'a str {
     json.pointer(at).and_then(Value::as_str).unwrap_or_else(|| panic!("no `{at}` in {json}"))
 }
 
-const SCOPES: &str = "repositories:write,repositories:read,records:write,records:read,records:delete,records:erase,holds:write,objects:write,objects:read,objects:delete";
+const SCOPES: &str = "repositories:write,repositories:read,records:write,records:read,records:delete,records:erase,holds:write,objects:write,objects:read,objects:delete,objects:erase";
 
 /// An account, its client saved as a profile, and a repository.
 fn customer(world: &World, name: &str, basis: &str) -> (String, String) {

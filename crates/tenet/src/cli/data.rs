@@ -299,4 +299,40 @@ Examples:
         #[arg(long, short, value_name = "ID")]
         repository: RepositoryId,
     },
+    /// Restore a deleted object
+    #[command(after_help = "\
+Examples:
+  tenet object restore -r rep_01j... obj_01j...")]
+    Restore {
+        /// The object
+        object: ObjectId,
+        /// The repository
+        #[arg(long, short, value_name = "ID")]
+        repository: RepositoryId,
+    },
+    /// Erase an object beyond recovery, and get the signed certificate
+    #[command(after_help = "\
+Examples:
+  tenet object erase -r rep_01j... obj_01j... --certificate deleted.txt")]
+    Erase {
+        /// The object
+        object: ObjectId,
+        /// The repository
+        #[arg(long, short, value_name = "ID")]
+        repository: RepositoryId,
+        /// Where to write the certificate; standard output if left out
+        #[arg(long, value_name = "FILE")]
+        certificate: Option<PathBuf>,
+    },
+    /// Say what applies to an object, why, and when it will be erased
+    #[command(after_help = "\
+Examples:
+  tenet object explain -r rep_01j... obj_01j...")]
+    Explain {
+        /// The object
+        object: ObjectId,
+        /// The repository
+        #[arg(long, short, value_name = "ID")]
+        repository: RepositoryId,
+    },
 }

@@ -14,7 +14,10 @@ use tokio::{
     io::{AsyncReadExt, AsyncSeekExt, AsyncWriteExt},
 };
 
-use super::Session;
+use super::{
+    Session,
+    record::{At, erase, explain},
+};
 use crate::{
     cli::ObjectCommand,
     client::Api,
@@ -64,6 +67,16 @@ pub(super) async fn run(session: &Session, command: ObjectCommand) -> Result<(),
                 &gone,
                 &[("id", "/id"), ("deleted", "/deleted_at"), ("restorable until", "/restorable_until")],
             )
+        }
+        ObjectCommand::Restore { object, repository } => {
+            let at = At::object(repository, object);
+            session.out.item(&at.act(&api, Method::POST, &["restore"]).await?.body, COLUMNS)
+        }
+        ObjectCommand::Erase { object, repository, certificate } => {
+            erase(session, &api, &At::object(repository, object), certificate.as_deref()).await
+        }
+        ObjectCommand::Explain { object, repository } => {
+            explain(session, &api, &At::object(repository, object)).await
         }
     }
 }

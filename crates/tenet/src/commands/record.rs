@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use base::RepositoryId;
+use base::{ObjectId, RepositoryId};
 use reqwest::Method;
 use serde_json::{Map, Value, json};
 
@@ -43,22 +43,27 @@ const HOLD: &[Column] = &[
     ("because", "/lift_reason"),
 ];
 
-/// A path of the record, and more.
-struct At {
+/// A path of the record or object, and more.
+pub(super) struct At {
     repository: String,
-    record: String,
+    kind: &'static str,
+    id: String,
 }
 
 impl At {
     fn new(locate: &Locate) -> Self {
-        Self { repository: locate.repository.to_string(), record: locate.record.to_string() }
+        let Locate { repository, record } = locate;
+        Self { repository: repository.to_string(), kind: "records", id: record.to_string() }
+    }
+    pub(super) fn object(repository: RepositoryId, object: ObjectId) -> Self {
+        Self { repository: repository.to_string(), kind: "objects", id: object.to_string() }
     }
     fn path<'a>(&'a self, rest: &[&'a str]) -> Vec<&'a str> {
-        let mut path = vec!["v1", "repositories", &self.repository, "records", &self.record];
+        let mut path = vec!["v1", "repositories", &self.repository, self.kind, &self.id];
         path.extend(rest);
         path
     }
-    async fn act(&self, api: &Api, method: Method, rest: &[&str]) -> Result<Reply, Failure> {
+    pub(super) async fn act(&self, api: &Api, method: Method, rest: &[&str]) -> Result<Reply, Failure> {
         api.call(method, api.url(&self.path(rest), &[])).await?.send().await
     }
 }
@@ -155,7 +160,7 @@ async fn get(session: &Session, api: &Api, at: &At, number: Option<u64>) -> Resu
     session.out.document(record.get("body").unwrap_or(&Value::Null))
 }
 
-async fn erase(session: &Session, api: &Api, at: &At, file: Option<&Path>) -> Result<(), Failure> {
+pub(super) async fn erase(session: &Session, api: &Api, at: &At, file: Option<&Path>) -> Result<(), Failure> {
     let certificate = at.act(api, Method::POST, &["erase"]).await?.body;
     let text = certificate.get("note").and_then(Value::as_str);
     let text = text
@@ -204,7 +209,7 @@ async fn search(
     }
 }
 
-async fn explain(session: &Session, api: &Api, at: &At) -> Result<(), Failure> {
+pub(super) async fn explain(session: &Session, api: &Api, at: &At) -> Result<(), Failure> {
     let found = api.get(&at.path(&["explain"]), &[]).await?.body;
     if session.out.is_json() {
         return session.out.document(&found);

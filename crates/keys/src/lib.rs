@@ -18,6 +18,7 @@ mod error;
 mod index_key;
 mod keys;
 mod limits;
+mod new_data_key;
 mod pool;
 mod provider;
 mod purpose;
@@ -43,6 +44,7 @@ pub use error::KeyError;
 pub use index_key::{INDEX_DIGEST_BYTES, IndexKey};
 pub use keys::Keys;
 pub use limits::Limits;
+pub use new_data_key::NewDataKey;
 pub use provider::{FileProvider, Provider, ProviderError, Wrapped};
 #[cfg(feature = "pkcs11")]
 pub use provider::{PinSource, Pkcs11Options, Pkcs11Provider};

@@ -104,7 +104,7 @@ async fn operation(name: &str, world: &World, subject: Option<DataKeyId>) {
             world.keys.create_account(&world.system(), ACCOUNT).await.unwrap().into_inner();
         }
         "fill" => {
-            world.keys.new_data_key(&world.scope()).await.unwrap();
+            drop(world.keys.new_data_key(&world.scope()).await.unwrap());
         }
         "secret" => {
             let made = world.keys.secret("log-signing", |_| Ok(SecretBytes::new(vec![7; 32]))).await.unwrap();

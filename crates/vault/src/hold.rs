@@ -3,7 +3,7 @@
 //! sealed under a key of the hold's own.
 
 use base::{DataKeyId, HoldId, RepositoryId, Timestamp};
-use keys::{Binding, Purpose};
+use keys::{Binding, NewDataKey, Purpose};
 use ledger::{Act, Activity, ObjectRef};
 use serde::{Serialize, Serializer, ser::SerializeStruct as _};
 use store::{Committed, Row, Scope, Scoped, Tx, Value, insert, select, update};
@@ -136,7 +136,8 @@ impl Vault {
         decided: &Decided,
     ) -> Result<Committed<Hold>, VaultError> {
         bounded_text("reason", reason, MAX_TEXT_BYTES)?;
-        let key = self.keys().new_data_key(scope).await?;
+        let mut fresh = [self.keys().new_data_key(scope).await?];
+        let [key] = &fresh;
         let repository = target.repository();
         let sealed = key.seal(&hold_binding(scope, repository, id, "reason"), reason.as_bytes())?;
         let act = Act::new(Activity::HoldSet, hold_ref(scope, id, repository))
@@ -170,7 +171,7 @@ impl Vault {
             lifted_by: None,
             lift_reason: None,
         };
-        Ok(tx.commit(hold, act).await?)
+        Ok(NewDataKey::used_by(&mut fresh, tx.commit(hold, act)).await?)
     }
 
     /// Lifts a hold, in the name of the scope's actor.

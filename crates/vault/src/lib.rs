@@ -46,9 +46,11 @@ mod row;
 #[cfg(test)]
 mod samples;
 mod schema;
+mod schema_cost;
 mod search;
 mod sweep;
 mod target;
+mod upload;
 mod vault;
 mod versions;
 mod write;

@@ -30,6 +30,8 @@ enum Stage {
     Deleted,
     /// Answers whose idempotency keys expired.
     Answers,
+    /// Uploads that a crash left.
+    Uploads,
     /// Blobs without a row.
     Orphans,
 }
@@ -116,6 +118,13 @@ impl SweepJob {
                 Stage::Retention => self.vault.sweep_due(scope, &mut progress).await?,
                 Stage::Deleted => self.vault.sweep_deleted(scope, &mut progress).await?,
                 Stage::Answers => self.vault.sweep_answers(scope, &mut progress).await?,
+                Stage::Uploads => {
+                    let worked = self.vault.sweep_uploads(scope).await?;
+                    if !worked {
+                        progress.go_to(Stage::Orphans);
+                    }
+                    worked
+                }
                 Stage::Orphans => {
                     self.vault.sweep_orphans(scope, progress.shard).await?;
                     let shard = progress.shard.wrapping_add(1) % crate::blob::SHARDS;
@@ -263,7 +272,7 @@ impl Vault {
         let rows =
             self.store().read(scope).await?.rows(EXPIRED, &[now.into(), (limit as i64).into()]).await?;
         if rows.len() < limit {
-            progress.go_to(Stage::Orphans);
+            progress.go_to(Stage::Uploads);
         }
         if rows.is_empty() {
             return Ok(false);

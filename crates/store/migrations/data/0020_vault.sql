@@ -96,7 +96,21 @@ CREATE TABLE object (
 ){strict};
 CREATE INDEX object_deleted ON object (account_id, deleted_at, id) WHERE deleted_at IS NOT NULL;
 
--- What an account's objects take.
+-- Uploads under way, each with what it reserved of the account's room. The transaction that adds the
+-- object takes its row away; so does whoever settles an upload that came to nothing.
+CREATE TABLE object_upload (
+    account_id {blob} NOT NULL,
+    id {blob} NOT NULL,
+    repository_id {blob} NOT NULL,
+    blob TEXT NOT NULL,
+    -- Bytes before sealing that are reserved.
+    bytes {int} NOT NULL,
+    started_at {int} NOT NULL,
+    PRIMARY KEY (account_id, id)
+){strict};
+CREATE INDEX object_upload_started ON object_upload (account_id, started_at);
+
+-- What an account's objects take, and what uploads under way reserved.
 CREATE TABLE object_usage (
     account_id {blob} NOT NULL PRIMARY KEY,
     objects {int} NOT NULL,

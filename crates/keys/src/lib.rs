@@ -49,6 +49,7 @@ pub use provider::{FileProvider, Provider, ProviderError, Wrapped};
 #[cfg(feature = "pkcs11")]
 pub use provider::{PinSource, Pkcs11Options, Pkcs11Provider};
 pub use purpose::Purpose;
+pub use read_data_key::DataKeyState;
 pub use rotation::{Rotation, RotationStatus};
 pub use status::{AccountStatus, ProviderVersion, Status};
 pub use stream::{

@@ -53,6 +53,9 @@ impl Answer for BatchWritten {
     fn object(&self) -> ObjectRef {
         ObjectRef::new("repository", self.repository)
     }
+    fn targets(&self) -> Vec<[u8; 16]> {
+        self.records.iter().flat_map(Answer::targets).collect()
+    }
 }
 
 /// One operation, held against the declaration; nothing is sealed yet.

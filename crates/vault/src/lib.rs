@@ -62,7 +62,7 @@ pub use delete::Lifecycle;
 pub use erase::Cause;
 pub use error::VaultError;
 pub use explain::{Applies, Explanation, State};
-pub use hold::{Hold, HoldTarget};
+pub use hold::{Hold, HoldDecision, HoldTarget};
 pub use idempotency::IdempotencyKey;
 pub use limits::*;
 pub use list::ListRecords;

@@ -52,6 +52,8 @@ pub const MAX_OBJECT_BYTES: u64 = 5 * 1_073_741_824;
 pub const MAX_OBJECT_NAME_BYTES: usize = 1_024;
 /// Most bytes of an object's content type.
 pub const MAX_CONTENT_TYPE_BYTES: usize = 255;
+/// Most characters of the name or id of a person who decides about a hold.
+pub const MAX_PERSON_CHARACTERS: usize = 200;
 /// Most legal holds in force on one target, or listed at a time.
 pub const MAX_HOLDS: usize = 1_000;
 

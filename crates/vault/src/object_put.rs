@@ -107,7 +107,13 @@ impl Vault {
         let key = self.keys().new_data_key(scope).await?;
         let upload = Upload {
             sealer: key.stream_sealer(&object_binding(scope, repository, id, &label, CONTENT))?,
-            unfinished: Unfinished::new(self, scope, decided, (repository, id, self.blob_name(id)?)),
+            unfinished: Unfinished::new(
+                self,
+                scope,
+                decided,
+                (repository, id, self.blob_name(id)?),
+                new.length,
+            ),
             started: self.context().now(),
             hash: digest::Context::new(&digest::SHA256),
             pending: Vec::new(),
@@ -243,18 +249,14 @@ impl Ending {
         }
         store::crash_point("vault.object-uploaded"); // a crash here: blobs without a row; the schedule settles it
         let sha256 = hash.finish().as_ref().to_vec();
+        unfinished.leave();
         match add_object(&unfinished, ready, bytes, &sha256).await {
-            Ok(stored) => {
-                unfinished.leave();
-                Ok(stored)
-            }
+            Ok(stored) => Ok(stored),
             // Perhaps it is stored: the schedule looks, and settles it if it is not.
             Err(error @ VaultError::Store(StoreError::Unknown)) => {
                 let Unfinished { vault, scope, decided, repository, id, .. } = &unfinished;
                 let object = Target::Object(*repository, *id).object_ref(scope);
-                let noted = vault.noted(scope, decided, Activity::ObjectCreate, object, Err(error)).await;
-                unfinished.leave();
-                noted
+                vault.noted(scope, decided, Activity::ObjectCreate, object, Err(error)).await
             }
             Err(error) => Err(unfinished.fail(error).await),
         }
@@ -334,7 +336,7 @@ mod tests {
             let begin = || {
                 let id = ObjectId::new(&h.context).unwrap();
                 let blob = vault.blob_name(id).unwrap();
-                Unfinished::new(&vault, &scope, &decided, (repository, id, blob))
+                Unfinished::new(&vault, &scope, &decided, (repository, id, blob), None)
             };
             // The answer to its commit was lost, and it is not there: the schedule settles it, in time.
             let mut lost = begin();
@@ -365,7 +367,7 @@ mod tests {
             let blob = vault.blob_name(id).unwrap();
             // It came to be there, and its answer said that it did not.
             vault.put_part(&scope, &blob, 0, vec![1]).await.unwrap();
-            let mut unfinished = Unfinished::new(&vault, &scope, &decided, (repository, id, blob));
+            let mut unfinished = Unfinished::new(&vault, &scope, &decided, (repository, id, blob), None);
             unfinished.parts = 1;
             let _ = unfinished.fail(VaultError::Blobs("no answer".into())).await;
             assert_eq!(parts(&vault).await, 0);

@@ -49,6 +49,9 @@ impl Answer for Written {
     fn object(&self) -> ObjectRef {
         ObjectRef::new("record", self.id).in_repository(self.repository)
     }
+    fn targets(&self) -> Vec<[u8; 16]> {
+        vec![*self.id.as_bytes()]
+    }
 }
 
 /// What is known about a record without opening it.

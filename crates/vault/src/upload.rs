@@ -42,6 +42,8 @@ pub(crate) struct Unfinished {
     pub(crate) blob: String,
     /// Parts that may be there, those under way included.
     pub(crate) parts: u64,
+    /// How long it will be, if the sender said so.
+    length: Option<u64>,
     /// Plain bytes that are reserved.
     reserved: u64,
     begun: bool,
@@ -57,6 +59,7 @@ impl Unfinished {
         scope: &Scope,
         decided: &Decided,
         (repository, id, blob): (RepositoryId, ObjectId, String),
+        length: Option<u64>,
     ) -> Self {
         Self {
             vault: vault.clone(),
@@ -66,6 +69,7 @@ impl Unfinished {
             id,
             blob,
             parts: 0,
+            length,
             reserved: 0,
             begun: false,
             putting: None,
@@ -90,11 +94,16 @@ impl Unfinished {
             return Ok(());
         }
         let step = bytes.saturating_add(STEP_BYTES - 1) / STEP_BYTES * STEP_BYTES;
-        // The last step before the quota may be a short one, and that of a small object too.
-        if bytes < STEP_BYTES || self.reserve_to(step).await.is_err() {
-            self.reserve_to(bytes).await?;
+        let wanted = match self.length {
+            Some(length) => step.min(length).max(bytes),
+            None if bytes < STEP_BYTES => bytes,
+            None => step,
+        };
+        match self.reserve_to(wanted).await {
+            // What is there already may fit where a whole step does not.
+            Err(VaultError::Limit { .. }) if wanted > bytes => self.reserve_to(bytes).await,
+            outcome => outcome,
         }
-        Ok(())
     }
 
     async fn reserve_to(&mut self, bytes: u64) -> Result<(), VaultError> {
@@ -124,8 +133,9 @@ impl Unfinished {
         Target::Object(self.repository, self.id)
     }
 
-    /// It is stored, or nobody knows whether it is: then its row says so to the schedule.
-    pub(crate) fn leave(mut self) {
+    /// From here on it may be stored: whoever drops it does not know, and leaves it to the schedule, which
+    /// finds out by its row. [`Unfinished::fail`] still settles it, for who knows.
+    pub(crate) fn leave(&mut self) {
         self.over = true;
     }
 
@@ -145,6 +155,7 @@ impl Unfinished {
             id: self.id,
             blob: std::mem::take(&mut self.blob),
             parts: self.parts,
+            length: self.length,
             reserved: self.reserved,
             begun: self.begun,
             putting: self.putting.take(),

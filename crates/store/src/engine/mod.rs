@@ -26,6 +26,11 @@ pub(crate) enum Read {
     Postgres(Box<postgres::PgTx>),
 }
 
+/// Says which statement runs, without its values: tests compare what two requests cost.
+fn trace(sql: &'static str) {
+    tracing::trace!(target: "store::statement", sql);
+}
+
 impl Database {
     pub(crate) async fn write(&self, account: Option<&[u8; 16]>) -> Result<Write, StoreError> {
         match self {
@@ -47,12 +52,14 @@ impl Write {
         sql: &'static str,
         values: &[Value<'_>],
     ) -> Result<u64, StoreError> {
+        trace(sql);
         match self {
             Self::Sqlite(tx) => tx.execute(sql, values),
             Self::Postgres(tx) => tx.execute(sql, values).await,
         }
     }
     pub(crate) async fn rows(&mut self, sql: &'static str, values: &[Value<'_>]) -> Result<Rows, StoreError> {
+        trace(sql);
         match self {
             Self::Sqlite(tx) => tx.rows(sql, values),
             Self::Postgres(tx) => tx.rows(sql, values).await,
@@ -76,6 +83,7 @@ impl Write {
 
 impl Read {
     pub(crate) async fn rows(&mut self, sql: &'static str, values: &[Value<'_>]) -> Result<Rows, StoreError> {
+        trace(sql);
         match self {
             Self::Sqlite(tx) => tx.rows(sql, values),
             Self::Postgres(tx) => tx.rows(sql, values).await,

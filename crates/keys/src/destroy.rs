@@ -66,7 +66,7 @@ impl Keys {
         Ok(destroyed)
     }
 
-    /// Removes keys that were made for the pool and never handed out.
+    /// Removes keys that were made in advance and that no record came to name.
     pub(crate) async fn remove_unused(&self, scope: &Scope, ids: &[DataKeyId]) -> Result<(), KeyError> {
         let object = ObjectRef::new("data_key", "pool").in_account(scope.account());
         let act = || Act::new(Activity::KeyDestroy, object.clone()).detail("unused", ids.len());

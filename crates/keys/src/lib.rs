@@ -18,6 +18,7 @@ mod error;
 mod index_key;
 mod keys;
 mod limits;
+mod new_data_key;
 mod pool;
 mod provider;
 mod purpose;
@@ -43,10 +44,12 @@ pub use error::KeyError;
 pub use index_key::{INDEX_DIGEST_BYTES, IndexKey};
 pub use keys::Keys;
 pub use limits::Limits;
+pub use new_data_key::NewDataKey;
 pub use provider::{FileProvider, Provider, ProviderError, Wrapped};
 #[cfg(feature = "pkcs11")]
 pub use provider::{PinSource, Pkcs11Options, Pkcs11Provider};
 pub use purpose::Purpose;
+pub use read_data_key::DataKeyState;
 pub use rotation::{Rotation, RotationStatus};
 pub use status::{AccountStatus, ProviderVersion, Status};
 pub use stream::{

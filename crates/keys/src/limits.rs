@@ -30,6 +30,8 @@ pub struct Limits {
     pub provider_wraps: u64,
     /// After how many wraps the provider key is rotated by itself.
     pub provider_rotate_at: u64,
+    /// How long the key stays under which a day's requests of nobody established are sealed.
+    pub anonymous_time: Duration,
     /// How many keys are wrapped anew in one transaction of a rotation.
     pub rotation_batch: u32,
     /// How many such transactions one run of its job makes, before others have their turn.
@@ -40,7 +42,8 @@ impl Default for Limits {
     /// Five minutes, a million uses and 4,096 keys of cache; 64 data keys at a time, for
     /// a quarter of an hour; 2^32 wraps by an
     /// account key (each under a derived key of its own, so that this is far from any bound of GCM)
-    /// and 2^31 by a provider key, rotated at three quarters.
+    /// and 2^31 by a provider key, rotated at three quarters. From where nobody established acted can be
+    /// told for 90 days.
     fn default() -> Self {
         Self {
             cache_time: Duration::from_seconds(300),
@@ -55,6 +58,7 @@ impl Default for Limits {
             account_rotate_at: 3 << 30,
             provider_wraps: 1 << 31,
             provider_rotate_at: 3 << 29,
+            anonymous_time: Duration::from_days(90),
             rotation_batch: 128,
             rotation_batches_per_run: 16,
         }

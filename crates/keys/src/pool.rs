@@ -1,8 +1,11 @@
 //! New data keys. They are made some at a time and durable before the first of them is handed out, so
 //! that a record's creation costs no durable write here, and no record names a key that is not stored.
 //!
+//! A key goes out as a [`NewDataKey`], which gives it back to be destroyed unless it came to be used.
+//!
 //! A crash loses the keys in memory that no record names yet: rows that open nothing, at most
-//! [`Limits::pool_keys`] and [`Limits::pool_low_busy`] for each account in use. A clean stop destroys them.
+//! [`Limits::pool_keys`] and [`Limits::pool_low_busy`] for each account in use, and those in the hands of
+//! operations under way. A clean stop destroys them.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -11,10 +14,10 @@ use std::{
 
 use base::{AccountId, DataKeyId, Duration, Timestamp};
 use ledger::{Act, Activity, Interface, ObjectRef};
-use store::{Scope, insert, update};
+use store::{Scope, StoreError, insert, update};
 
 use crate::{
-    DataKey, KeyError, Keys, Limits, Purpose,
+    DataKey, KeyError, Keys, Limits, NewDataKey, Purpose,
     account::account_object,
     envelope::{self, Label, RawKey},
     keys::signed,
@@ -116,8 +119,42 @@ impl Pools {
         std::mem::take(&mut self.state().dropped)
     }
 
-    fn put_back_dropped(&self, dropped: impl IntoIterator<Item = (AccountId, DataKeyId)>) {
+    /// Keys to be destroyed: no record names them.
+    pub(crate) fn drop_keys(&self, dropped: impl IntoIterator<Item = (AccountId, DataKeyId)>) {
         self.state().dropped.extend(dropped);
+    }
+}
+
+/// Keys that are becoming durable and are in nobody's hands yet. Dropped, since their filling failed, they
+/// are destroyed; those that did not become durable are not missed.
+struct Made<'a> {
+    pools: &'a Pools,
+    account: AccountId,
+    keys: Vec<Fresh>,
+}
+
+impl Made<'_> {
+    fn hand_out(mut self, now: Timestamp, limits: &Limits) {
+        self.pools.put(self.account, std::mem::take(&mut self.keys), now, limits);
+    }
+}
+
+impl Drop for Made<'_> {
+    fn drop(&mut self) {
+        self.pools.drop_keys(self.keys.iter().map(|(id, _)| (self.account, *id)));
+    }
+}
+
+/// Keys that are being destroyed, by account. Dropped, those that were not are for the next time.
+struct Destroying<'a> {
+    pools: &'a Pools,
+    left: HashMap<AccountId, Vec<DataKeyId>>,
+}
+
+impl Drop for Destroying<'_> {
+    fn drop(&mut self) {
+        let left = std::mem::take(&mut self.left).into_iter();
+        self.pools.drop_keys(left.flat_map(|(account, ids)| ids.into_iter().map(move |id| (account, id))));
     }
 }
 
@@ -139,34 +176,44 @@ impl State {
 }
 
 impl Keys {
-    /// A new data key, durable already: seal with it, then commit the record that names it. A key that
-    /// no record comes to name opens nothing.
+    /// A new data key, durable already: seal with it, then commit the record that names it, by
+    /// [`NewDataKey::used_by`]. A key that no record comes to name opens nothing, and is destroyed.
     ///
     /// # Errors
     /// [`KeyError::NoSuchAccount`], [`KeyError::Suspended`], [`KeyError::Exhausted`].
-    pub async fn new_data_key(&self, scope: &Scope) -> Result<DataKey, KeyError> {
+    pub async fn new_data_key(&self, scope: &Scope) -> Result<NewDataKey, KeyError> {
         if let Some(key) = self.take_pooled(scope) {
             return Ok(key);
         }
-        let filling = self.inner().pools.filling(scope.account());
-        let _filling = filling.lock().await;
         loop {
+            let filling = self.inner().pools.filling(scope.account());
+            let filling = filling.lock_owned().await;
             // Whoever held the lock before may have filled it.
             if let Some(key) = self.take_pooled(scope) {
                 return Ok(key);
             }
-            self.fill(scope).await?;
+            // In a task of its own: whoever waits for it may go away, and the keys are there all the same.
+            let (keys, scope) = (self.clone(), scope.clone());
+            let filled = tokio::spawn(async move {
+                let outcome = keys.fill(&scope).await;
+                drop(filling);
+                outcome
+            });
+            filled
+                .await
+                .map_err(|_| StoreError::Unavailable("the making of keys broke off".to_owned()))??;
         }
     }
 
-    fn take_pooled(&self, scope: &Scope) -> Option<DataKey> {
+    fn take_pooled(&self, scope: &Scope) -> Option<NewDataKey> {
         let account = scope.account();
         let ((id, secret), low) = self.inner().pools.take(account, self.context().now(), self.limits())?;
+        let key = NewDataKey::new(self, account, DataKey::new(id, secret, self.context().clone()));
         if low {
             self.fill_in_background(scope);
         }
         self.inner().uses.count(account, Purpose::Write, 1);
-        Some(DataKey::new(id, secret, self.context().clone()))
+        Some(key)
     }
 
     fn fill_in_background(&self, scope: &Scope) {
@@ -219,14 +266,16 @@ impl Keys {
             for ((id, _), wrapped) in fresh.iter().zip(&rows) {
                 tx.execute(ADD, &[id.into(), ring.active.into(), wrapped.into()]).await?;
             }
+            let completion = act();
+            let made = Made { pools: &self.inner().pools, account, keys: fresh };
             // A crash before the commit: no keys. After it: keys that no record names, see above.
             tx.commit_recorded((), &recorded).await?.into_inner();
             store::crash_point("keys.pool-filled");
-            self.complete(scope, act()).await?;
+            self.complete(scope, completion).await?;
+            made.hand_out(self.context().now(), self.limits());
             if counted.count(0)? >= self.limits().account_rotate_at {
                 self.rotate_account_by_itself(scope).await?;
             }
-            self.inner().pools.put(account, fresh, self.context().now(), self.limits());
             return Ok(());
         }
     }
@@ -256,22 +305,27 @@ impl Keys {
         Ok(())
     }
 
-    /// Destroys pooled keys that left memory without being used. None of them ever left this module,
-    /// so that no record can name one.
+    /// Destroys keys that left memory without coming to be used: of the pool, and of operations that
+    /// failed. No record names one. What can't be destroyed now waits for the next time; the first
+    /// error of all is the answer.
     pub(crate) async fn release_dropped(&self) -> Result<(), KeyError> {
-        let mut by_account: HashMap<AccountId, Vec<DataKeyId>> = HashMap::new();
-        for (account, id) in self.inner().pools.take_dropped() {
-            by_account.entry(account).or_default().push(id);
+        let pools = &self.inner().pools;
+        let mut destroying = Destroying { pools, left: HashMap::new() };
+        for (account, id) in pools.take_dropped() {
+            destroying.left.entry(account).or_default().push(id);
         }
-        let system = self.own_system(Interface::Job, "pooled keys that were not used are destroyed")?;
-        for (account, ids) in by_account {
+        let system = self.own_system(Interface::Job, "new data keys that were not used are destroyed")?;
+        let accounts: Vec<_> = destroying.left.keys().copied().collect();
+        let mut outcome = Ok(());
+        for account in accounts {
             let scope = self.scope_of(&system, account);
-            if let Err(error) = self.remove_unused(&scope, &ids).await {
-                self.inner().pools.put_back_dropped(ids.iter().map(|id| (account, *id)));
-                return Err(error);
+            let Some(ids) = destroying.left.get(&account) else { continue };
+            match self.remove_unused(&scope, ids).await {
+                Ok(()) => drop(destroying.left.remove(&account)),
+                Err(error) => outcome = outcome.and(Err(error)),
             }
         }
-        Ok(())
+        outcome
     }
 }
 

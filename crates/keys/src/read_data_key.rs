@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use base::{DataKeyId, kinds};
+use base::{DataKeyId, Timestamp, kinds};
 use ledger::{Act, Activity, ObjectRef};
 use store::{ReadTx, Row, Scope, Value, select};
 
@@ -22,6 +22,20 @@ const ONE: store::Scoped = select!(["d.id, d.account_key_version, d.wrapped, r.s
 const SOME: store::Scoped = select!(["d.id, d.account_key_version, d.wrapped, r.suspended_at"]
     from "data_key d JOIN account_ring r ON r.account_id = d.account_id" on "d"
     where "d.id IN ($2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)");
+
+const STATES: store::Scoped = select!(["id, destroyed_at"] from "data_key"
+    where "id IN ($2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)");
+
+/// What became of a data key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DataKeyState {
+    /// It is there.
+    Live,
+    /// It was destroyed, then.
+    Destroyed(Timestamp),
+    /// The account has no such key.
+    Absent,
+}
 
 /// A row of a data key.
 struct Wrapped {
@@ -78,6 +92,24 @@ impl Keys {
         Ok(keys)
     }
 
+    /// What became of the data keys of those ids, in their order. Nothing is unwrapped.
+    pub async fn data_key_states(
+        &self,
+        scope: &Scope,
+        ids: &[DataKeyId],
+    ) -> Result<Vec<DataKeyState>, KeyError> {
+        let mut read = self.store().read(scope).await?;
+        let mut found = BTreeMap::new();
+        for some in ids.chunks(KEYS_AT_ONCE) {
+            let Some(last) = some.last() else { continue };
+            for row in read.rows(STATES, &places(some, last)).await? {
+                let state = row.opt_time(1)?.map_or(DataKeyState::Live, DataKeyState::Destroyed);
+                found.insert(row.id::<kinds::DataKey>(0)?, state);
+            }
+        }
+        Ok(ids.iter().map(|id| found.get(id).copied().unwrap_or(DataKeyState::Absent)).collect())
+    }
+
     async fn unwrap_data_key(
         &self,
         scope: &Scope,
@@ -110,16 +142,20 @@ async fn read_some(
     let rows = if ids.len() == 1 {
         read.rows(ONE, &[last.into()]).await?
     } else {
-        // The statement has a fixed number of places: the last id fills those that are left.
-        let mut values = [Value::from(last); KEYS_AT_ONCE];
-        values.iter_mut().zip(ids).for_each(|(value, id)| *value = id.into());
-        read.rows(SOME, &values).await?
+        read.rows(SOME, &places(ids, last)).await?
     };
     for row in &rows {
         let (id, wrapped) = parse(row)?;
         found.insert(id, wrapped);
     }
     Ok(())
+}
+
+/// The statements have a fixed number of places: the last id fills those that are left.
+fn places<'a>(ids: &'a [DataKeyId], last: &'a DataKeyId) -> [Value<'a>; KEYS_AT_ONCE] {
+    let mut values = [Value::from(last); KEYS_AT_ONCE];
+    values.iter_mut().zip(ids).for_each(|(value, id)| *value = id.into());
+    values
 }
 
 fn parse(row: &Row) -> Result<(DataKeyId, Wrapped), KeyError> {

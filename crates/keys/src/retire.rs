@@ -7,7 +7,7 @@
 
 use base::AccountId;
 use ledger::{Act, Activity};
-use store::{SystemScope, platform, select, update};
+use store::{SystemScope, platform, select};
 
 use crate::{KeyError, Keys, account::account_object};
 
@@ -24,8 +24,7 @@ const RETIRING: store::Platform = platform!(
 );
 const RETIRED: store::Platform =
     platform!("UPDATE provider_key SET state = 'retired' WHERE version = $1 AND state = 'retiring'");
-const LOCK_RING: store::Scoped =
-    update!("account_ring" set "wraps = wraps" where "1 = 1" then "RETURNING active_version");
+const ACTIVE: store::Scoped = select!(["active_version"] from "account_ring" where "1 = 1");
 const DATA_KEYS: store::Scoped =
     select!(["COUNT(*)"] from "data_key" where "account_key_version = $2 AND destroyed_at IS NULL");
 const SECRETS: store::Scoped = select!(["COUNT(*)"] from "account_secret" where "account_key_version = $2");
@@ -85,16 +84,18 @@ impl Keys {
         let object = account_object(account, version);
         let act = || Act::new(Activity::KeyRetire, object.clone());
         let recorded = self.intend_system(system, act()).await?;
-        let mut tx = self.store().begin(&scope).await?;
-        // The ring is locked while the uses are counted: who wraps must count at the ring first, and
-        // only the active version counts, so that no use of an older one can be under way.
-        let ring = tx.row(LOCK_RING, &[]).await?.ok_or(KeyError::NoSuchAccount)?;
+        // One snapshot, so that only what is durable counts: a rewrapping that is still on its way to the
+        // disk could be lost, and the key that it went away from be deleted. Who wraps must count at the
+        // ring, in the same transaction, and only the active version counts: once the switch to a later
+        // version is durable, so is every wrap by an earlier one, and no other can come.
+        let mut read = self.store().read(&scope).await?;
+        let ring = read.row(ACTIVE, &[]).await?.ok_or(KeyError::NoSuchAccount)?;
         let active = ring.count(0)?;
         let mut uses = 0;
         for statement in [DATA_KEYS, SECRETS] {
-            uses += tx.row(statement, &[version.into()]).await?.map_or(Ok(0), |row| row.count(0))?;
+            uses += read.row(statement, &[version.into()]).await?.map_or(Ok(0), |row| row.count(0))?;
         }
-        drop(tx);
+        drop(read);
         let refusal = if version == 0 || u64::from(version) > active {
             Some(KeyError::NotRetirable { which: ACCOUNT, version, why: "unknown" })
         } else if u64::from(version) == active {

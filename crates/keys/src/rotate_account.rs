@@ -5,9 +5,13 @@
 //! its event; (2) the new version is durable; (3) new data keys are wrapped with it; (4) old ones are
 //! wrapped anew, a batch in a transaction; (5) none is left, and an event says so. A crash between any
 //! two leaves all keys readable, and the job goes on from its cursor.
+//!
+//! A wrapped key that does not open was changed or moved here: it is passed over, with an event that
+//! names it, and the rotation ends without it. It stays under the version that it had, so that this
+//! version can't be retired unnoticed.
 
-use base::{AccountId, DataKeyId, kinds};
-use ledger::{Act, Activity};
+use base::{AccountId, DataKeyId, SecretBytes, kinds};
+use ledger::{Act, Activity, ObjectRef};
 use serde::{Deserialize, Serialize};
 use store::{
     Committed, JobError, JobFuture, JobHandler, Lease, NewJob, Next, Recorded, Scope, SystemScope, select,
@@ -15,7 +19,7 @@ use store::{
 };
 
 use crate::{
-    KeyError, Keys, Purpose,
+    KeyError, Keys, ProviderError, Purpose,
     account::{account_object, secret_associated},
     envelope::{self, Label},
     keys::{signed, version},
@@ -48,6 +52,19 @@ struct Progress {
     to: u32,
     switched: bool,
     cursor: DataKeyId,
+    /// Data keys that did not open, up to the cursor.
+    #[serde(default)]
+    damaged: u64,
+    /// Secrets that did not open.
+    #[serde(default)]
+    damaged_secrets: u64,
+}
+
+/// What became of one batch.
+struct Batch {
+    /// Whether there was anything left to look at.
+    any: bool,
+    rewrapped: u64,
 }
 
 impl Keys {
@@ -86,7 +103,15 @@ impl Keys {
         let from = self.ring(&self.scope_of(system, account)).await?.active;
         let rotation = Rotation { from, to: from.saturating_add(1) };
         let cursor = DataKeyId::from_bytes([0; 16]);
-        let progress = Progress { account, from, to: rotation.to, switched: false, cursor };
+        let progress = Progress {
+            account,
+            from,
+            to: rotation.to,
+            switched: false,
+            cursor,
+            damaged: 0,
+            damaged_secrets: 0,
+        };
         let job = NewJob {
             kind: KIND,
             payload: to_json(&progress)?,
@@ -109,15 +134,15 @@ impl Keys {
         let act = Act::new(Activity::KeyRotate, account_object(at.account, at.to));
         let recorded = self.intend(&scope, act.detail("rewrap", true)).await?;
         if !at.switched {
-            self.switch_account(lease.system(), &scope, &at, &recorded).await?;
+            at.damaged_secrets = self.switch_account(lease.system(), &scope, &at, &recorded).await?;
             at.switched = true;
         }
         let (mut done, mut ended) = (0, false);
         for _ in 0..self.limits().rotation_batches_per_run.max(1) {
-            let rewrapped = self.rewrap_data_keys(&scope, &mut at, &recorded).await?;
+            let batch = self.rewrap_data_keys(&scope, &mut at, &recorded).await?;
             store::crash_point("keys.rewrapped");
-            done += rewrapped;
-            ended = rewrapped == 0;
+            done += batch.rewrapped;
+            ended = !batch.any;
             if ended {
                 break;
             }
@@ -126,14 +151,16 @@ impl Keys {
         if !ended {
             return Ok(Next::At(self.context().now(), Some(to_json(&at)?)));
         }
-        if self.count_old_data_keys(&scope, at.to).await? > 0 {
-            // Nothing past the cursor, and something before it: from the start again.
+        if self.count_old_data_keys(&scope, at.to).await? > at.damaged {
+            // Nothing past the cursor, and more before it than did not open: from the start again.
             at.cursor = DataKeyId::from_bytes([0; 16]);
+            at.damaged = 0;
             return Ok(Next::At(self.context().now(), Some(to_json(&at)?)));
         }
+        let damaged = at.damaged.saturating_add(at.damaged_secrets);
         let act = Act::new(Activity::KeyRotateComplete, account_object(at.account, at.to));
-        self.data().record(&scope, act.detail("from", at.from)).await?;
-        self.note_finished(lease.system(), &rotation_name(at.account), &recorded).await?;
+        self.data().record(&scope, act.detail("from", at.from).detail("damaged", damaged)).await?;
+        self.note_finished(lease.system(), &rotation_name(at.account), damaged, &recorded).await?;
         Ok(Next::Done)
     }
 
@@ -148,7 +175,7 @@ impl Keys {
         scope: &Scope,
         at: &Progress,
         recorded: &Recorded,
-    ) -> Result<(), KeyError> {
+    ) -> Result<u64, KeyError> {
         self.make_account_key(system, at.account, at.to, recorded).await?;
         store::crash_point("keys.version-made");
         let total = self.count_old_data_keys(scope, at.to).await?;
@@ -162,21 +189,26 @@ impl Keys {
         self.rewrap_secrets(scope, at, recorded).await
     }
 
-    /// Wraps the account's secrets anew: a few.
+    /// Wraps the account's secrets anew: a few. How many of them did not open.
     async fn rewrap_secrets(
         &self,
         scope: &Scope,
         at: &Progress,
         recorded: &Recorded,
-    ) -> Result<(), KeyError> {
+    ) -> Result<u64, KeyError> {
         let new = self.account_key(scope, at.to, Purpose::Rotate).await?;
         let rows = self.store().read(scope).await?.rows(OLD_SECRETS, &[at.to.into()]).await?;
         let mut sealed = Vec::with_capacity(rows.len());
         for row in &rows {
             let (name, old_version) = (row.text(0)?, version(row.int(1)?)?);
-            let old = self.account_key(scope, old_version, Purpose::Rotate).await?;
             let associated = secret_associated(at.account, name, old_version);
-            let secret = envelope::open(&old, Label::ACCOUNT_SECRET, &associated, row.blob(2)?)?;
+            let wrapped = (old_version, row.blob(2)?);
+            let secret = self.open_old(scope, wrapped, Label::ACCOUNT_SECRET, &associated).await?;
+            let Some(secret) = secret else {
+                let object = ObjectRef::new("account_secret", name).in_account(at.account);
+                self.refuse_damaged(scope, object).await?;
+                continue;
+            };
             let associated = secret_associated(at.account, name, at.to);
             let fresh =
                 envelope::seal(self.context(), &new, Label::ACCOUNT_SECRET, &associated, secret.expose())?;
@@ -189,25 +221,63 @@ impl Keys {
             tx.execute(REWRAP_SECRET, &values).await?;
         }
         tx.commit_recorded((), recorded).await?.into_inner();
+        Ok((rows.len() as u64).saturating_sub(sealed.len() as u64))
+    }
+
+    /// What an older version wrapped; none if it does not open. A provider that does not answer is an
+    /// error: then nothing is known.
+    async fn open_old(
+        &self,
+        scope: &Scope,
+        (old_version, wrapped): (u32, &[u8]),
+        label: Label,
+        associated: &[u8],
+    ) -> Result<Option<SecretBytes>, KeyError> {
+        let key = self.account_key(scope, old_version, Purpose::Rotate).await;
+        let opened = match key {
+            Ok(key) => envelope::open(&key, label, associated, wrapped),
+            Err(error) => Err(error),
+        };
+        match opened {
+            Ok(secret) => Ok(Some(secret)),
+            Err(
+                KeyError::DoesNotOpen
+                | KeyError::NoSuchAccount
+                | KeyError::Provider(ProviderError::DoesNotOpen(_) | ProviderError::NoSuchVersion(_)),
+            ) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Writes which wrapped key a rotation passed over.
+    async fn refuse_damaged(&self, scope: &Scope, object: ObjectRef) -> Result<(), KeyError> {
+        let act = Act::refused(Activity::KeyRefuse, object, "wrapped-key-damaged", Some("CD-6"));
+        self.data().record(scope, act.detail("during", Activity::KeyRotate.name())).await?;
         Ok(())
     }
 
-    /// Wraps one batch anew; how many. Moves the cursor.
+    /// Wraps one batch anew. Moves the cursor.
     async fn rewrap_data_keys(
         &self,
         scope: &Scope,
         at: &mut Progress,
         recorded: &Recorded,
-    ) -> Result<u64, KeyError> {
+    ) -> Result<Batch, KeyError> {
         let values = [(&at.cursor).into(), at.to.into(), self.limits().rotation_batch.into()];
         let rows = self.store().read(scope).await?.rows(OLD, &values).await?;
         let new = self.account_key(scope, at.to, Purpose::Rotate).await?;
-        let mut sealed = Vec::with_capacity(rows.len());
+        let (mut sealed, mut last, mut damaged) = (Vec::with_capacity(rows.len()), None, 0);
         for row in &rows {
             let (id, old_version) = (row.id::<kinds::DataKey>(0)?, version(row.int(1)?)?);
-            let old = self.account_key(scope, old_version, Purpose::Rotate).await?;
+            last = Some(id);
             let associated = data_key_associated(at.account, id, old_version);
-            let secret = envelope::open_key(&old, Label::DATA_KEY, &associated, row.blob(2)?)?;
+            let wrapped = (old_version, row.blob(2)?);
+            let Some(secret) = self.open_old(scope, wrapped, Label::DATA_KEY, &associated).await? else {
+                let object = ObjectRef::new("data_key", id).in_account(at.account);
+                self.refuse_damaged(scope, object).await?;
+                damaged += 1;
+                continue;
+            };
             let associated = data_key_associated(at.account, id, at.to);
             let fresh = envelope::seal(self.context(), &new, Label::DATA_KEY, &associated, secret.expose())?;
             sealed.push((id, old_version, fresh));
@@ -220,10 +290,11 @@ impl Keys {
         }
         tx.commit_recorded((), recorded).await?.into_inner();
         self.inner().uses.count(at.account, Purpose::Rotate, sealed.len() as u64);
-        if let Some((last, _, _)) = sealed.last() {
-            at.cursor = *last;
-        }
-        Ok(sealed.len() as u64)
+        // A crash before the job says where it is: the batch is looked at again, and what is wrapped
+        // anew is not in it.
+        at.damaged = at.damaged.saturating_add(damaged);
+        at.cursor = last.unwrap_or(at.cursor);
+        Ok(Batch { any: last.is_some(), rewrapped: sealed.len() as u64 })
     }
 
     async fn count_rewraps(&self, tx: &mut store::Tx, to: u32, wraps: usize) -> Result<(), KeyError> {

@@ -5,17 +5,18 @@
 //! its event; (2) the new version's row is durable, pending; (3) the provider has made it; (4) it is
 //! active, and the old one drains; (5) old wraps are made anew, a batch in a transaction; (6) none is
 //! left, and an event says so. A crash between any two leaves all keys readable, and the job goes on.
+//! A wrapped key that does not open is passed over, as for an account's rotation.
 
 use base::{AccountId, kinds};
-use ledger::{Act, Activity};
+use ledger::{Act, Activity, ObjectRef};
 use serde::{Deserialize, Serialize};
 use store::{
     Committed, JobError, JobFuture, JobHandler, Lease, NewJob, Next, Recorded, Row, SystemScope, platform,
 };
 
 use crate::{
-    KeyError, Keys, Wrapped,
-    account::account_purpose,
+    KeyError, Keys, Provider, ProviderError, Wrapped,
+    account::{account_object, account_purpose},
     keys::{check_purpose, check_text, signed, version},
     rotation::{DONE, MAX_ATTEMPTS, Rotation, to_json},
     secret::secret_purpose,
@@ -70,6 +71,17 @@ struct Progress {
     to: u32,
     switched: bool,
     cursor: Cursor,
+    /// Wrapped keys that did not open, up to the cursor.
+    #[serde(default)]
+    damaged: u64,
+}
+
+/// A batch, opened and wrapped anew by the provider.
+struct Rewrapped {
+    /// Each place, the version that wrapped it, and what wraps it now.
+    fresh: Vec<(Cursor, u32, Wrapped)>,
+    /// Those that did not open.
+    damaged: Vec<Cursor>,
 }
 
 /// The last that was wrapped anew.
@@ -98,6 +110,15 @@ impl Cursor {
             Self::Account(account, version) => account_purpose(*account, *version),
             Self::Subject(subject) => subject_purpose(subject),
             Self::Secret(name) => secret_purpose(name),
+        }
+    }
+
+    /// The wrapped key at this place, as events name it.
+    fn object(&self) -> ObjectRef {
+        match self {
+            Self::Account(account, version) => account_object(*account, *version),
+            Self::Subject(subject) => ObjectRef::new("subject_key", subject),
+            Self::Secret(name) => ObjectRef::new("platform_secret", name),
         }
     }
 
@@ -144,7 +165,7 @@ impl Keys {
         let pending = versions.last().is_some_and(|row| row.state == "pending");
         let to = if pending { highest } else { highest.saturating_add(1) };
         let rotation = Rotation { from, to };
-        let progress = Progress { from, to, switched: false, cursor: Cursor::START };
+        let progress = Progress { from, to, switched: false, cursor: Cursor::START, damaged: 0 };
         let job = NewJob {
             kind: KIND,
             payload: to_json(&progress)?,
@@ -176,13 +197,15 @@ impl Keys {
                 continue;
             }
             let Some(next) = at.cursor.next_table() else {
-                if self.count_old(system, at.to).await? > 0 {
+                if self.count_old(system, at.to).await? > at.damaged {
                     at.cursor = Cursor::START;
+                    at.damaged = 0;
                     break;
                 }
                 let act = Act::new(Activity::KeyRotateComplete, self.provider_object(at.to));
-                self.data().record_system(system, act.detail("from", at.from)).await?;
-                self.note_finished(system, NAME, &recorded).await?;
+                let act = act.detail("from", at.from).detail("damaged", at.damaged);
+                self.data().record_system(system, act).await?;
+                self.note_finished(system, NAME, at.damaged, &recorded).await?;
                 return Ok(Next::Done);
             };
             at.cursor = next;
@@ -255,17 +278,12 @@ impl Keys {
         let Some((last, _)) = old.last() else { return Ok(false) };
         let last = last.clone();
         let to = at.to;
-        let fresh = self
-            .with_provider(move |provider| {
-                let mut fresh = Vec::with_capacity(old.len());
-                for (place, wrapped) in old {
-                    let purpose = place.purpose();
-                    let secret = provider.unwrap(&purpose, &wrapped)?;
-                    fresh.push((place, wrapped.version, provider.wrap(to, &purpose, &secret)?));
-                }
-                Ok(fresh)
-            })
-            .await?;
+        let Rewrapped { fresh, damaged } =
+            self.with_provider(move |provider| wrap_anew(provider, to, old)).await?;
+        for place in &damaged {
+            let act = Act::refused(Activity::KeyRefuse, place.object(), "wrapped-key-damaged", Some("CD-6"));
+            self.data().record_system(system, act.detail("during", Activity::KeyRotate.name())).await?;
+        }
         let mut tx = self.store().system(system).await?;
         if !self.count_wraps(&mut tx, to, fresh.len() as u64).await? {
             return Err(KeyError::Exhausted("provider key"));
@@ -286,8 +304,30 @@ impl Keys {
         tx.execute(DONE, &[NAME.into(), signed(fresh.len() as u64).into()]).await?;
         tx.commit_recorded((), recorded).await?.into_inner();
         at.cursor = last;
+        at.damaged = at.damaged.saturating_add(damaged.len() as u64);
         Ok(true)
     }
+}
+
+/// Opens what older versions wrapped, and wraps it with `to`. A provider that does not answer is an
+/// error: then nothing is known.
+fn wrap_anew(
+    provider: &dyn Provider,
+    to: u32,
+    old: Vec<(Cursor, Wrapped)>,
+) -> Result<Rewrapped, ProviderError> {
+    let mut done = Rewrapped { fresh: Vec::with_capacity(old.len()), damaged: Vec::new() };
+    for (place, wrapped) in old {
+        let purpose = place.purpose();
+        match provider.unwrap(&purpose, &wrapped) {
+            Ok(secret) => {
+                done.fresh.push((place, wrapped.version, provider.wrap(to, &purpose, &secret)?));
+            }
+            Err(ProviderError::DoesNotOpen(_) | ProviderError::NoSuchVersion(_)) => done.damaged.push(place),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(done)
 }
 
 /// Does the jobs of provider rotation.

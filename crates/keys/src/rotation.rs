@@ -10,13 +10,14 @@ use crate::{KeyError, Keys, keys::signed, rotate_account::RotateAccount, rotate_
 pub(crate) const MAX_ATTEMPTS: u32 = 1_000_000;
 
 const STARTED: store::Platform = platform!(
-    "INSERT INTO key_rotation (name, from_version, to_version, done, total, started_at, finished_at) \
-     VALUES ($1, $2, $3, 0, $4, $5, NULL) ON CONFLICT (name) DO UPDATE SET from_version = $2, to_version = $3, \
-     done = 0, total = $4, started_at = $5, finished_at = NULL WHERE key_rotation.to_version <> $3"
+    "INSERT INTO key_rotation (name, from_version, to_version, done, total, damaged, started_at, finished_at) \
+     VALUES ($1, $2, $3, 0, $4, 0, $5, NULL) ON CONFLICT (name) DO UPDATE SET from_version = $2, to_version = $3, \
+     done = 0, total = $4, damaged = 0, started_at = $5, finished_at = NULL WHERE key_rotation.to_version <> $3"
 );
 pub(crate) const DONE: store::Platform =
     platform!("UPDATE key_rotation SET done = done + $2 WHERE name = $1");
-const FINISHED: store::Platform = platform!("UPDATE key_rotation SET finished_at = $2 WHERE name = $1");
+const FINISHED: store::Platform =
+    platform!("UPDATE key_rotation SET finished_at = $2, damaged = $3 WHERE name = $1");
 
 /// From which version to which.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +39,8 @@ pub struct RotationStatus {
     pub done: u64,
     /// How many there were when it began. Keys destroyed meanwhile need no wrapping.
     pub total: u64,
+    /// How many did not open and were passed over, once it ended: `key.refuse` events name them.
+    pub damaged: u64,
     /// When it began.
     pub started: Timestamp,
     /// When it ended, if it did.
@@ -84,10 +87,12 @@ impl Keys {
         &self,
         system: &SystemScope,
         name: &str,
+        damaged: u64,
         recorded: &Recorded,
     ) -> Result<(), KeyError> {
         let mut tx = self.store().system(system).await?;
-        tx.execute(FINISHED, &[name.into(), self.context().now().into()]).await?;
+        let values = [name.into(), self.context().now().into(), signed(damaged).into()];
+        tx.execute(FINISHED, &values).await?;
         tx.commit_recorded((), recorded).await?.into_inner();
         Ok(())
     }

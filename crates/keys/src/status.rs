@@ -21,7 +21,7 @@ const VERSIONS: store::Platform = platform!(
 const ACCOUNTS: store::Platform = platform!("SELECT COUNT(DISTINCT account) FROM account_key");
 // The newest rotations; older ones are in the log.
 const ROTATIONS: store::Platform = platform!(
-    "SELECT name, from_version, to_version, done, total, started_at, finished_at FROM key_rotation \
+    "SELECT name, from_version, to_version, done, total, damaged, started_at, finished_at FROM key_rotation \
      ORDER BY started_at DESC, name LIMIT 100"
 );
 const RING: store::Scoped =
@@ -103,8 +103,9 @@ impl Keys {
                 rotation: Rotation { from: version(row.int(1)?)?, to: version(row.int(2)?)? },
                 done: row.count(3)?,
                 total: row.count(4)?,
-                started: row.time(5)?,
-                finished: row.opt_time(6)?,
+                damaged: row.count(5)?,
+                started: row.time(6)?,
+                finished: row.opt_time(7)?,
             });
         }
         Ok(Status { provider: self.provider().name(), versions, accounts, rotations })

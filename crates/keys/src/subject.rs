@@ -21,6 +21,10 @@ const ADD: store::Platform = platform!(
     "INSERT INTO subject_key (subject, provider_version, wrapped, created_at) VALUES ($1, $2, $3, $4) \
      ON CONFLICT (subject) DO NOTHING"
 );
+// Names of days are in order of the days.
+const ANONYMOUS: store::Platform = platform!(
+    "SELECT subject FROM subject_key WHERE subject >= 'anonymous ' AND subject < $1 ORDER BY subject LIMIT 16"
+);
 const DESTROY: store::Platform = platform!("DELETE FROM subject_key WHERE subject = $1");
 
 /// Whose key seals where somebody acts from: an actor's own, or for those who are nobody established,
@@ -106,6 +110,25 @@ impl Keys {
         self.store().fold().await?;
         self.complete_system(system, act()).await?;
         Ok(destroyed == 1)
+    }
+
+    /// Destroys the keys of days that are over for longer than [`crate::Limits::anonymous_time`], some at
+    /// a time: from where nobody established acted then can't be read any more. Each is an event. A crash
+    /// between two leaves the rest for the next time. How many.
+    pub(crate) async fn expire_anonymous(&self) -> Result<usize, KeyError> {
+        let system = self.own_system(Interface::Job, "keys of days long over are destroyed")?;
+        let oldest = Subject::of(Actor::Anonymous, self.context().now().minus(self.limits().anonymous_time));
+        let rows = self.store().system_read(&system).await?.rows(ANONYMOUS, &[oldest.name().into()]).await?;
+        let mut expired = 0;
+        for row in &rows {
+            let subject = Subject(row.text(0)?.to_owned());
+            // A database that sorts otherwise than by bytes must not make others' keys end.
+            if subject.0.starts_with("anonymous ") && subject.0 < oldest.0 {
+                self.destroy_subject(&system, &subject).await?;
+                expired += 1;
+            }
+        }
+        Ok(expired)
     }
 
     async fn subject_key(&self, subject: &Subject) -> Result<Arc<RawKey>, KeyError> {

@@ -34,8 +34,8 @@ impl Uses {
 
 impl Keys {
     /// Writes one `key.use` event for each account whose keys were used since the last flush, with a
-    /// count for each purpose; wipes keys whose time in memory is over; destroys pooled keys that were
-    /// dropped unused. The server calls it each minute and as it stops. How many accounts it wrote of.
+    /// count for each purpose; wipes keys whose time in memory is over; destroys new data keys that
+    /// were not used, and keys of days long over. The server calls it each minute and as it stops. How many accounts it wrote of.
     ///
     /// A crash loses the counts since the last flush, never an event of a single act: unwraps of
     /// account keys, and what was done with the data, are events of their own.
@@ -57,6 +57,7 @@ impl Keys {
             written += some.len();
         }
         self.release_dropped().await?;
+        self.expire_anonymous().await?;
         Ok(written)
     }
 

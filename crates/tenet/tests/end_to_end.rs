@@ -341,12 +341,34 @@ fn lifecycle(world: &World, papers: &str, keep: &str) {
     world.json(&["record", "delete", "-r", papers, record, "--as", "acme"]);
     assert_eq!(world.fails(&["record", "get", "-r", papers, record, "--as", "acme"]).0, 4);
     world.json(&["record", "restore", "-r", papers, record, "--as", "acme"]);
-    let hold = world.json(&["record", "hold", "-r", papers, record, "--reason", "case 12", "--as", "acme"]);
+    let hold = world.json(&[
+        "record",
+        "hold",
+        "-r",
+        papers,
+        record,
+        "--reason",
+        "case 12",
+        "--person",
+        "A. Counsel",
+        "--as",
+        "acme",
+    ]);
     let (exit, error) = world.fails(&["record", "erase", "-r", papers, record, "--as", "acme"]);
     assert_eq!((exit, error["clause"].as_str()), (5, Some("DD-1")), "{error}");
     let explained = world.json(&["record", "explain", "-r", papers, record, "--as", "acme"]);
     assert_eq!(explained["erasable_now"], false);
-    world.json(&["record", "release", text(&hold, "/id"), "--reason", "closed", "--as", "acme"]);
+    world.json(&[
+        "record",
+        "release",
+        text(&hold, "/id"),
+        "--reason",
+        "closed",
+        "--person",
+        "A. Counsel",
+        "--as",
+        "acme",
+    ]);
 
     let file = world.directory.path().join("deleted.txt");
     let file = file.to_str().unwrap();

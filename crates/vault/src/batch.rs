@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use base::{RecordId, RepositoryId};
+use keys::NewDataKey;
 use ledger::{Act, Activity, ObjectRef};
 use serde::{Deserialize, Serialize};
 use store::{Committed, Scope, Tx};
@@ -12,11 +13,11 @@ use crate::{
     VaultError, Written,
     declaration::Loaded,
     delete::{apply_delete, delete_act},
-    idempotency::Answer,
+    idempotency::{Answer, Once},
     reader::Attempt,
     target::Head,
     vault::retried,
-    write::Plan,
+    write::{Draft, Plan, next_version},
 };
 
 /// One write of a batch.
@@ -52,6 +53,15 @@ impl Answer for BatchWritten {
     fn object(&self) -> ObjectRef {
         ObjectRef::new("repository", self.repository)
     }
+    fn targets(&self) -> Vec<[u8; 16]> {
+        self.records.iter().flat_map(Answer::targets).collect()
+    }
+}
+
+/// One operation, held against the declaration; nothing is sealed yet.
+enum Drafted {
+    Write(Box<Draft>),
+    Delete(Target, Box<Head>, Lifecycle),
 }
 
 /// One operation, ready for the transaction.
@@ -109,12 +119,30 @@ impl Vault {
         }
         check_bounds(operations)?;
         let loaded = self.declaration(scope, repository, attempt).await?;
-        let mut ready = Vec::with_capacity(operations.len());
+        let mut drafted = Vec::with_capacity(operations.len());
         let mut bytes: usize = operations.iter().map(BatchOperation::bytes).sum();
         for (index, operation) in operations.iter().enumerate() {
-            let one = self.ready(scope, &loaded, operation, (&mut bytes, attempt)).await;
+            let one = self.drafted(scope, &loaded, operation, (&mut bytes, attempt)).await;
+            drafted.push(one.map_err(|error| VaultError::operation(index, error))?);
+        }
+        // All of it holds: only now are keys made for it.
+        let mut ready = Vec::with_capacity(drafted.len());
+        for (index, one) in drafted.into_iter().enumerate() {
+            let one = self.ready(scope, &loaded, one).await;
             ready.push(one.map_err(|error| VaultError::operation(index, error))?);
         }
+        self.commit_batch(scope, &loaded, ready, once.as_ref(), decided).await
+    }
+
+    async fn commit_batch(
+        &self,
+        scope: &Scope,
+        loaded: &Loaded,
+        mut ready: Vec<Ready>,
+        once: Option<&Once>,
+        decided: &Decided,
+    ) -> Result<Committed<BatchWritten>, VaultError> {
+        let repository = loaded.repository.id;
         let mut acts: Vec<Act> =
             ready.iter().map(|one| one.act(scope, decided).detail("batch", true)).collect();
         let object = ObjectRef::new("repository", repository)
@@ -129,48 +157,57 @@ impl Vault {
         let records = ready.iter().map(Ready::written).collect();
         let written = BatchWritten { repository, records, replayed: false };
         let mut tx = self.store().begin(scope).await?;
-        self.claim(&mut tx, once.as_ref(), &written).await?;
-        self.check_revision(&mut tx, &loaded).await?;
+        self.claim(&mut tx, once, &written).await?;
+        self.check_revision(&mut tx, loaded).await?;
         for (index, one) in ready.iter().enumerate() {
             one.apply(&mut tx).await.map_err(|error| VaultError::operation(index, error))?;
         }
         store::crash_point("vault.batch-before-commit"); // a crash here: nothing of the batch is there
-        Ok(tx.commit_all(written, acts).await?)
+        let mut fresh: Vec<NewDataKey> = ready.iter_mut().filter_map(Ready::take_fresh).collect();
+        Ok(NewDataKey::used_by(&mut fresh, tx.commit_all(written, acts)).await?)
     }
 
-    async fn ready(
+    async fn ready(&self, scope: &Scope, loaded: &Loaded, one: Drafted) -> Result<Ready, VaultError> {
+        Ok(match one {
+            Drafted::Write(draft) => Ready::Write(Box::new(self.plan(scope, loaded, *draft).await?)),
+            Drafted::Delete(target, head, deletion) => Ready::Delete(target, head, deletion),
+        })
+    }
+
+    async fn drafted(
         &self,
         scope: &Scope,
         loaded: &Loaded,
         operation: &BatchOperation<'_>,
         (bytes, attempt): (&mut usize, Attempt),
-    ) -> Result<Ready, VaultError> {
+    ) -> Result<Drafted, VaultError> {
         let repository = loaded.repository.id;
         if let BatchOperation::Delete(id, expected) = operation {
             let target = Target::Record(repository, *id);
             let head = self.head(scope, &target, attempt).await?;
             let deletion = self.plan_delete(&target, &head, *expected)?;
-            return Ok(Ready::Delete(target, Box::new(head), deletion));
+            return Ok(Drafted::Delete(target, Box::new(head), deletion));
         }
-        let plan = match operation {
+        let draft = match operation {
             BatchOperation::Create(new) => {
-                self.plan_create(scope, loaded, RecordId::new(self.context())?, *new).await?
+                self.draft_create(scope, loaded, RecordId::new(self.context())?, *new).await?
             }
             BatchOperation::Replace(id, new, expected) | BatchOperation::Patch(id, new, expected) => {
                 let before = self.current(&mut self.reader(scope, attempt).await?, repository, *id).await?;
                 before.expect(*expected)?;
+                next_version(Some(&before))?;
                 *bytes = bytes.saturating_add(before.sealed.len());
                 if *bytes > MAX_BATCH_BYTES {
                     return Err(too_many_bytes());
                 }
                 match operation {
-                    BatchOperation::Patch(..) => self.plan_patch(scope, loaded, before, *new).await?,
-                    _ => self.plan_replace(scope, loaded, before, *new).await?,
+                    BatchOperation::Patch(..) => self.draft_patch(scope, loaded, before, *new).await?,
+                    _ => self.draft_replace(scope, loaded, before, *new).await?,
                 }
             }
             BatchOperation::Delete(..) => return Err(VaultError::Shape("a write")),
         };
-        Ok(Ready::Write(Box::new(plan)))
+        Ok(Drafted::Write(Box::new(draft)))
     }
 }
 
@@ -179,6 +216,14 @@ impl Ready {
         match self {
             Self::Write(plan) => plan.act(scope, decided),
             Self::Delete(target, head, _) => delete_act(scope, target, head, decided),
+        }
+    }
+
+    /// The key that was made for it, if one was.
+    fn take_fresh(&mut self) -> Option<NewDataKey> {
+        match self {
+            Self::Write(plan) => plan.fresh.take(),
+            Self::Delete(..) => None,
         }
     }
 

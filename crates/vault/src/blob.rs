@@ -30,6 +30,20 @@ pub(crate) fn named_at(name: &str) -> Option<Timestamp> {
     Some(Timestamp::from_micros(millis.checked_mul(1_000)?))
 }
 
+/// Nothing has to be there before a put but the bucket or folder itself: what is missing is the
+/// storage, and no damage.
+fn put_error(error: object_store::Error) -> VaultError {
+    match error {
+        object_store::Error::NotFound { .. } => VaultError::Blobs(error.to_string()),
+        other => other.into(),
+    }
+}
+
+/// How many parts a content of so many bytes has.
+pub(crate) fn parts_of(plain_bytes: u64) -> Result<u64, VaultError> {
+    Ok(StreamLayout::of(plain_bytes)?.sealed_bytes().div_ceil(PART))
+}
+
 impl Vault {
     /// A new blob's name: shard, object id, random bits.
     pub(crate) fn blob_name(&self, id: ObjectId) -> Result<String, VaultError> {
@@ -61,7 +75,7 @@ impl Vault {
         bytes: Vec<u8>,
     ) -> Result<(), VaultError> {
         let path = self.part_path(scope, blob, part);
-        self.0.blobs.put(&path, PutPayload::from(bytes)).await?;
+        self.0.blobs.put(&path, PutPayload::from(bytes)).await.map_err(put_error)?;
         Ok(())
     }
 
@@ -111,8 +125,7 @@ impl Vault {
         blob: &str,
         plain_bytes: u64,
     ) -> Result<(), VaultError> {
-        let parts = StreamLayout::of(plain_bytes)?.sealed_bytes().div_ceil(PART);
-        self.delete_parts(scope, blob, parts).await
+        self.delete_parts(scope, blob, parts_of(plain_bytes)?).await
     }
 
     pub(crate) async fn delete_parts(&self, scope: &Scope, blob: &str, parts: u64) -> Result<(), VaultError> {
@@ -133,6 +146,17 @@ impl Vault {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use base::Fault as _;
+
+    #[test]
+    fn a_missing_bucket_is_not_damage() {
+        let missing = || object_store::Error::NotFound {
+            path: "p".into(),
+            source: std::io::Error::other("none").into(),
+        };
+        assert_eq!(put_error(missing()).code(), "object-storage-unavailable");
+        assert_eq!(VaultError::from(missing()).code(), "stored-data-damaged");
+    }
 
     #[test]
     fn names_tell_their_age() {

@@ -11,8 +11,9 @@ use crate::{Cause, Decided, Target, TargetKind, Vault, VaultError, target::Head}
 
 /// The type that stands in each certificate.
 pub const CERTIFICATE_TYPE: &str = "tenet.deletion-certificate.v1";
-/// How things are erased here (DD-3, SD-5; NIST SP 800-88: cryptographic erase, then purge).
-const METHOD: &str = "cryptographic erase + purge";
+/// How things are erased here (DD-3, SD-5): the key is destroyed (NIST SP 800-88: cryptographic erase),
+/// then the rows are deleted. What a disk keeps of deleted rows is sealed under the destroyed key.
+const METHOD: &str = "cryptographic erase + row deletion";
 
 /// What a certificate says: the JSON that is signed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -159,10 +160,9 @@ impl Vault {
         scope: &Scope,
         target: &Target,
         head: &Head,
-        cause: Cause,
+        erased_at: Timestamp,
     ) -> Result<Certificate, VaultError> {
         let id = CertificateId::new(self.context())?;
-        let now = self.context().now();
         let statement = CertificateStatement {
             kind_of_statement: CERTIFICATE_TYPE.to_owned(),
             certificate: id,
@@ -175,11 +175,11 @@ impl Vault {
             key: head.key,
             method: METHOD.to_owned(),
             clause: "DD-2".to_owned(),
-            cause,
+            cause: head.cause(),
             retention_basis: head.retention.basis.as_str().to_owned(),
             retained_until: head.retained_until(),
-            decided_at: head.erasing_at.unwrap_or(now),
-            erased_at: now,
+            decided_at: head.erasing_at.unwrap_or(erased_at),
+            erased_at,
             request: scope.request(),
             commitment: head.commitment.to_string(),
         };

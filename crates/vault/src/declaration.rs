@@ -5,16 +5,33 @@
 use std::sync::Arc;
 
 use base::{AccountId, RepositoryId};
-use jsonschema::Validator;
+use quick_cache::Weighter;
 use serde_json::Value;
 use store::{Row, Scope, Scoped, Tx, select};
 
-use crate::{Repository, Vault, VaultError, reader::Attempt, repository::Stored, schema, vault::stale};
+use crate::{
+    Repository, Vault, VaultError,
+    reader::Attempt,
+    repository::Stored,
+    schema::{self, Schema},
+    vault::stale,
+};
 
 /// A declaration, ready to hold writes against.
 pub(crate) struct Loaded {
     pub(crate) repository: Repository,
-    pub(crate) validator: Option<Validator>,
+    pub(crate) schema: Option<Schema>,
+}
+
+/// What a declaration takes in memory: patterns are by far the most of it, so that a few customers'
+/// schemas don't fill the server's memory.
+#[derive(Clone)]
+pub(crate) struct ByPatterns;
+
+impl Weighter<(AccountId, RepositoryId), Arc<Loaded>> for ByPatterns {
+    fn weight(&self, _: &(AccountId, RepositoryId), loaded: &Arc<Loaded>) -> u64 {
+        loaded.schema.as_ref().map_or(1, |schema| schema.patterns.div_ceil(4).saturating_add(1))
+    }
 }
 
 const REPOSITORY: Scoped = select!(
@@ -37,8 +54,8 @@ impl Vault {
             return Ok(loaded);
         }
         let repository = self.repository_now(scope, id, attempt).await?;
-        let validator = repository.schema.as_ref().map(schema::compile).transpose()?;
-        let loaded = Arc::new(Loaded { repository, validator });
+        let schema = repository.schema.as_ref().map(schema::compile).transpose()?;
+        let loaded = Arc::new(Loaded { repository, schema });
         self.0.declarations.insert(key, Arc::clone(&loaded));
         Ok(loaded)
     }
@@ -103,7 +120,7 @@ pub(crate) fn parse_stored(declaration: &str) -> Result<Stored, VaultError> {
 impl Loaded {
     /// Holds a body against the schema.
     pub(crate) fn check(&self, body: &Value) -> Result<(), VaultError> {
-        self.validator.as_ref().map_or(Ok(()), |validator| schema::check(validator, body))
+        self.schema.as_ref().map_or(Ok(()), |schema| schema.check(body))
     }
 }
 

@@ -27,7 +27,8 @@ pub struct Lifecycle {
     pub version: u64,
     /// When it was deleted; none once it is restored.
     pub deleted_at: Option<Timestamp>,
-    /// Until when it can be restored, if it is deleted.
+    /// Until when it can be restored, if it is deleted: the schedule erases it then. While a hold keeps
+    /// it, it can be restored later too.
     pub restorable_until: Option<Timestamp>,
     /// Whether this is the answer to an earlier request of the same idempotency key.
     #[serde(skip)]
@@ -40,6 +41,9 @@ impl Answer for Lifecycle {
     }
     fn object(&self) -> ObjectRef {
         ObjectRef::new(self.kind.as_str(), &self.id).in_repository(self.repository)
+    }
+    fn targets(&self) -> Vec<[u8; 16]> {
+        self.target().map(|target| *target.id()).into_iter().collect()
     }
 }
 
@@ -124,14 +128,12 @@ impl Vault {
         if head.deleted_at.is_some() {
             return Err(target.absent());
         }
-        if expected.is_some_and(|expected| expected != head.version) {
-            return Err(VaultError::Changed { current: head.version });
-        }
+        head.expect(expected)?;
         if head.held() {
             return Err(VaultError::Held);
         }
         let now = self.context().now();
-        let until = Some(now.plus(self.restore_window()));
+        let until = Some(head.restorable_until(now, self.restore_window()));
         Ok(Lifecycle { deleted_at: Some(now), restorable_until: until, ..Lifecycle::of(target, head) })
     }
 }
@@ -178,14 +180,14 @@ mod tests {
             let deletion = vault.plan_delete(&target, &head, None).unwrap();
             // Planned, and not done yet.
             let covered = HoldTarget::Repository(repository);
-            let hold = vault.hold_set(&scope, covered, "audit", &decided).await.unwrap();
+            let hold = vault.hold_set(&scope, covered, crate::samples::said("audit"), &decided).await.unwrap();
             let plan = || (&head, deletion.clone());
             let error = vault.commit_delete(&scope, &target, plan(), None, &decided).await.unwrap_err();
             assert_eq!((error.code(), error.clause()), ("legal-hold", Some("DD-1")));
             let batch = [BatchOperation::Delete(id, None)];
             let error = vault.record_batch(&scope, repository, &batch, None, &decided).await.unwrap_err();
             assert_eq!(error.code(), "legal-hold");
-            let _ = vault.hold_lift(&scope, hold.id, "closed", &decided).await.unwrap();
+            let _ = vault.hold_lift(&scope, hold.id, crate::samples::said("closed"), &decided).await.unwrap();
             let _ = vault.commit_delete(&scope, &target, plan(), None, &decided).await.unwrap();
         }
     }

@@ -5,14 +5,15 @@
 //!    nobody had asked. After it: the job goes on from here.
 //! 2. The data key is destroyed, durable in the keys' realm: nothing opens the data any more, not in a
 //!    backup either. A crash after it: rows that open nothing, and the job.
-//! 3. One transaction deletes the rows and adds the signed certificate (`finish`).
+//! 3. Bounded transactions delete the versions before the last; a last one deletes the rest and adds
+//!    the signed certificate (`finish`).
 //!
 //! A hold that is set after the first transaction does not stop it: the log shows which came first.
 
 use base::{Duration, RepositoryId, Timestamp};
-use ledger::{Act, Activity, ObjectRef};
+use ledger::{Act, Activity};
 use serde::{Deserialize, Serialize};
-use store::{Committed, JobError, JobFuture, JobHandler, Lease, NewJob, Next, Scope, Scoped, select, update};
+use store::{Committed, JobError, JobFuture, JobHandler, Lease, NewJob, Next, Scope, Scoped, update};
 
 use crate::{
     Certificate, Decided, Target, TargetKind, Vault, VaultError,
@@ -26,8 +27,6 @@ pub(crate) const KIND: &str = "vault.erase";
 const GRACE: Duration = Duration::from_seconds(60);
 /// An erasure never stays half done.
 const MAX_ATTEMPTS: u32 = u32::MAX;
-/// An erasure's order, by its kind and an id in it. The job goes when the rows are gone.
-const ORDER: Scoped = select!(["payload"] from "job" where "kind = $2 AND payload LIKE $3" then "LIMIT 1");
 /// Makes decisions about a repository's contents, and holds on it, wait for each other.
 const LOCK: Scoped = update!("repository" set "holds = holds" where "id = $2");
 
@@ -52,6 +51,10 @@ impl Cause {
             Self::Deleted => "deleted",
         }
     }
+    /// The cause of that word.
+    pub(crate) fn parse(word: &str) -> Option<Self> {
+        [Self::Request, Self::Retention, Self::Deleted].into_iter().find(|cause| cause.as_str() == word)
+    }
 }
 
 /// What came of a decision.
@@ -60,7 +63,9 @@ pub(crate) enum Verdict {
     Erase,
     /// Not now, for this reason.
     Keep(VaultError),
-    /// Not there, or decided before.
+    /// Decided before, and not finished.
+    UnderWay,
+    /// Not there, or not to be erased after all.
     Gone,
 }
 
@@ -70,13 +75,12 @@ pub(crate) struct Order {
     pub(crate) repository: RepositoryId,
     pub(crate) kind: TargetKind,
     pub(crate) ids: Vec<String>,
-    pub(crate) cause: Cause,
 }
 
 /// Whether a target may be erased now: hold, then retention, then erasure.
 pub(crate) fn decide(head: &Head, cause: Cause, now: Timestamp, restore_window: Duration) -> Verdict {
     if head.erasing_at.is_some() {
-        return Verdict::Gone;
+        return Verdict::UnderWay;
     }
     if head.held() {
         return Verdict::Keep(VaultError::Held);
@@ -95,20 +99,22 @@ pub(crate) fn decide(head: &Head, cause: Cause, now: Timestamp, restore_window: 
 impl Vault {
     /// Erases a record or an object, all versions of it, for good: destroys its key, deletes its rows
     /// and blobs, and signs a certificate. Erasing what was erased before gives its certificate again;
-    /// an erasure that was decided before and not finished is finished now.
+    /// an erasure that was decided before and not finished is finished now. `expected` is the version that
+    /// the caller read, if it must still be that one when the erasure is decided.
     ///
     /// # Errors
-    /// [`VaultError::Held`] under a legal hold (DD-1); [`VaultError::Retained`] before the end of a
+    /// [`VaultError::Changed`]; [`VaultError::Held`] under a legal hold (DD-1); [`VaultError::Retained`] before the end of a
     /// retention period by law or contract (AR-2); [`VaultError::NotFound`]. An error of the store or
     /// the keys after the decision leaves the rest to a job.
     pub async fn erase(
         &self,
         scope: &Scope,
         target: Target,
+        expected: Option<u64>,
         decided: &Decided,
     ) -> Result<Committed<Certificate>, VaultError> {
         let activity = target.activity(Activity::RecordErase, Activity::ObjectErase);
-        let outcome = self.erase_target(scope, target, decided).await;
+        let outcome = self.erase_target(scope, target, expected, decided).await;
         self.noted(scope, decided, activity, target.object_ref(scope), outcome).await
     }
 
@@ -116,31 +122,36 @@ impl Vault {
         &self,
         scope: &Scope,
         target: Target,
+        expected: Option<u64>,
         decided: &Decided,
     ) -> Result<Committed<Certificate>, VaultError> {
         let targets = [target];
-        let verdicts = retried(|_| self.mark(scope, &targets, Cause::Request, decided)).await?;
+        let verdicts = retried(|_| self.mark(scope, &targets, (Cause::Request, expected), decided)).await?;
         match verdicts.into_iter().next() {
             Some(Verdict::Keep(reason)) => return Err(reason),
-            // Decided before, and perhaps not finished: that is done now.
-            Some(Verdict::Gone) | None => {
-                let cause = self.ordered(scope, &target).await?;
-                return self.finish_target(scope, target, cause, decided).await;
+            Some(Verdict::UnderWay) => {
+                // Whoever decided it may still be on the way to the disk. This event is behind it, and fails
+                // with it: once it is durable, so is the decision, and it can be finished.
+                let act = Act::new(Activity::IdempotencyReplay, target.object_ref(scope))
+                    .decided_by(decided.policies.clone())
+                    .detail("erasure", "under way");
+                self.store().record(scope, act).await?;
             }
-            Some(Verdict::Erase) => {}
+            Some(Verdict::Gone) | None => {}
+            Some(Verdict::Erase) => {
+                store::crash_point("vault.erase-marked"); // a crash here: the job destroys the key and goes on
+            }
         }
-        store::crash_point("vault.erase-marked"); // a crash here: the job destroys the key and goes on
-        self.finish_target(scope, target, Cause::Request, decided).await
+        self.finish_target(scope, target, decided).await
     }
 
     async fn finish_target(
         &self,
         scope: &Scope,
         target: Target,
-        cause: Cause,
         decided: &Decided,
     ) -> Result<Committed<Certificate>, VaultError> {
-        match self.finish(scope, &[target], cause, decided).await? {
+        match self.finish(scope, &[target], decided).await? {
             Some(done) => {
                 let certificate = self.certificate_now(scope, &target).await?;
                 let certificate = certificate.ok_or(VaultError::Shape("a certificate"))?;
@@ -149,15 +160,6 @@ impl Vault {
             // Somebody was faster.
             None => self.erased_before(scope, target, decided).await,
         }
-    }
-
-    /// Why an erasure that is under way was decided: what its job was told.
-    async fn ordered(&self, scope: &Scope, target: &Target) -> Result<Cause, VaultError> {
-        let pattern = format!("%\"{}\"%", target.id_text());
-        let row = self.store().read(scope).await?.row(ORDER, &[KIND.into(), (&pattern).into()]).await?;
-        let Some(row) = row else { return Ok(Cause::Request) };
-        let order: Order = serde_json::from_str(row.text(0)?).map_err(|_| VaultError::Shape("an order"))?;
-        Ok(order.cause)
     }
 
     async fn erased_before(
@@ -181,7 +183,7 @@ impl Vault {
         &self,
         scope: &Scope,
         targets: &[Target],
-        cause: Cause,
+        (cause, expected): (Cause, Option<u64>),
         decided: &Decided,
     ) -> Result<Vec<Verdict>, VaultError> {
         let Some(first) = targets.first() else { return Ok(Vec::new()) };
@@ -190,35 +192,40 @@ impl Vault {
         let mut tx = self.store().begin(scope).await?;
         tx.execute(LOCK, &[(&repository).into()]).await?;
         let mut verdicts = Vec::with_capacity(targets.len());
-        let (mut acts, mut ids, mut held) = (Vec::new(), Vec::new(), 0u64);
+        let (mut acts, mut ids) = (Vec::new(), Vec::new());
         for target in targets {
             let row = tx.row(head_of(kind), &[(&repository).into(), target.id().into()]).await?;
             let Some(head) = row.map(|row| self.parse_head(kind, &row)).transpose()? else {
                 verdicts.push(Verdict::Gone);
                 continue;
             };
-            let verdict = decide(&head, cause, now, self.restore_window());
+            let verdict = match (decide(&head, cause, now, self.restore_window()), head.expect(expected)) {
+                (Verdict::Erase, Err(changed)) => Verdict::Keep(changed),
+                (verdict, _) => verdict,
+            };
             if matches!(verdict, Verdict::Erase) {
                 let deleted_at = head.deleted_at.map_or(-1, Timestamp::micros);
-                let values = [(&repository).into(), target.id().into(), now.into(), deleted_at.into()];
+                let values = [
+                    (&repository).into(),
+                    target.id().into(),
+                    now.into(),
+                    deleted_at.into(),
+                    cause.as_str().into(),
+                ];
                 if tx.execute(mark_erasing(kind), &values).await? != 1 {
                     return Err(stale());
                 }
                 ids.push(target.id_text());
                 acts.push(start_act(scope, target, &head, cause, decided));
             }
-            held = held.saturating_add(u64::from(matches!(verdict, Verdict::Keep(VaultError::Held))));
             verdicts.push(verdict);
-        }
-        if cause != Cause::Request && held > 0 {
-            acts.push(held_act(scope, repository, cause, held));
         }
         if acts.is_empty() {
             return Ok(verdicts);
         }
         if let Some(first) = ids.first() {
             let dedupe = Some(format!("{KIND}:{first}"));
-            let order = Order { repository, kind, ids, cause };
+            let order = Order { repository, kind, ids };
             let payload = serde_json::to_string(&order).map_err(|_| VaultError::Shape("an order"))?;
             let run_at = now.plus(GRACE);
             tx.enqueue(NewJob { kind: KIND, payload, run_at, dedupe, max_attempts: MAX_ATTEMPTS }).await?;
@@ -239,15 +246,6 @@ fn start_act(scope: &Scope, target: &Target, head: &Head, cause: Cause, decided:
         .detail("retention_basis", head.retention.basis.as_str())
 }
 
-/// The schedule meets holds again at each of its runs: one event says how many.
-fn held_act(scope: &Scope, repository: RepositoryId, cause: Cause, held: u64) -> Act {
-    let object =
-        ObjectRef::new("repository", repository).in_account(scope.account()).in_repository(repository);
-    Act::refused(Activity::RetentionAct, object, "legal-hold", Some("DD-1"))
-        .detail("cause", cause.as_str())
-        .detail("held", held)
-}
-
 /// Finishes erasures that whoever decided them did not.
 pub(crate) struct EraseJob {
     vault: Vault,
@@ -265,8 +263,7 @@ impl EraseJob {
         let repository = order.repository.to_string();
         let targets: Vec<Target> =
             order.ids.iter().filter_map(|id| parse_target(order.kind, &repository, id)).collect();
-        let finished = self.vault.finish(scope, &targets, order.cause, &Decided::default()).await?;
-        let _done = finished;
+        let _done = self.vault.finish(scope, &targets, &Decided::default()).await?;
         Ok(Next::Done)
     }
 }
@@ -302,6 +299,7 @@ mod tests {
             created_at: Timestamp::from_seconds(0),
             deleted_at: deleted_day.map(|day| Timestamp::from_micros(DAY.micros() * day)),
             erasing_at: None,
+            erasing_cause: None,
             holds: holds.0,
             repository_holds: holds.1,
             commitment: Commitment::from_bytes([0; 32]),
@@ -343,7 +341,7 @@ mod tests {
                         };
                         let got = match verdict {
                             Verdict::Erase => "erase",
-                            Verdict::Gone => "gone",
+                            Verdict::Gone | Verdict::UnderWay => "gone",
                             Verdict::Keep(VaultError::Retained { .. }) => "retained",
                             Verdict::Keep(_) => "other",
                         };

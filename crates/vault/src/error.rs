@@ -125,6 +125,9 @@ pub enum VaultError {
     /// The object storage does not answer.
     #[error("the object storage does not answer: {0}")]
     Blobs(String),
+    /// No space is left in the object storage. Reads go on.
+    #[error("no space is left to store objects: free space in the object storage, then try again")]
+    BlobsFull,
     /// The keys failed.
     #[error(transparent)]
     Keys(KeyError),
@@ -180,9 +183,23 @@ impl From<object_store::Error> for VaultError {
         match error {
             // A row names it, and it is not there: somebody took it away.
             object_store::Error::NotFound { .. } => Self::Damaged,
+            other if is_full(&other) => Self::BlobsFull,
             other => Self::Blobs(other.to_string()),
         }
     }
+}
+
+/// Whether the system said, somewhere below, that space or the quota ran out (ENOSPC, EDQUOT).
+fn is_full(error: &object_store::Error) -> bool {
+    use std::io::ErrorKind;
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(one) = cause {
+        if let Some(io) = one.downcast_ref::<std::io::Error>() {
+            return matches!(io.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded);
+        }
+        cause = one.source();
+    }
+    false
 }
 
 impl Fault for VaultError {
@@ -194,7 +211,7 @@ impl Fault for VaultError {
             Self::NameTaken(_) | Self::Changed { .. } | Self::Held | Self::Retained { .. } => Kind::Conflict,
             Self::WindowClosed(_) | Self::NotDeleted | Self::Lifted | Self::KeyReused => Kind::Conflict,
             Self::ScheduleKept { .. } => Kind::Conflict,
-            Self::Limit { .. } => Kind::Limit,
+            Self::Limit { .. } | Self::BlobsFull => Kind::Limit,
             Self::Operation { source, .. } => source.kind(),
             Self::Blobs(_) => Kind::Unavailable,
             Self::Keys(error) => error.kind(),
@@ -226,6 +243,7 @@ impl Fault for VaultError {
             Self::Broken => "content-broken-off",
             Self::Damaged => "stored-data-damaged",
             Self::Blobs(_) => "object-storage-unavailable",
+            Self::BlobsFull => "storage-full",
             Self::Keys(error) => error.code(),
             Self::Store(error) => error.code(),
             Self::Sign(_) => "certificate-not-signed",
@@ -256,5 +274,27 @@ impl Fault for VaultError {
             Self::Range { .. } => Some("range"),
             _ => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_space_and_no_answer_are_told_apart() {
+        let of = |error: std::io::Error| {
+            let source = Box::new(error);
+            VaultError::from(object_store::Error::Generic { store: "LocalFileSystem", source })
+        };
+        for kind in [std::io::ErrorKind::StorageFull, std::io::ErrorKind::QuotaExceeded] {
+            let error = of(kind.into());
+            assert_eq!((error.kind(), error.code()), (Kind::Limit, "storage-full"));
+        }
+        // ENOSPC and EDQUOT, as Linux numbers them.
+        for number in [28, 122] {
+            assert_eq!(of(std::io::Error::from_raw_os_error(number)).code(), "storage-full");
+        }
+        assert_eq!(of(std::io::ErrorKind::TimedOut.into()).kind(), Kind::Unavailable);
     }
 }

@@ -103,7 +103,7 @@ impl Vault {
         let until = head.retained_until();
         let restorable_until = head
             .deleted_at
-            .map(|deleted| deleted.plus(self.restore_window()))
+            .map(|deleted| head.restorable_until(deleted, self.restore_window()))
             .filter(|end| state == State::Deleted && *end > now);
         let early = head.retention.basis.permits_early_erasure();
         let mut applies: Vec<Applies> = holds.iter().map(hold_rule).collect();

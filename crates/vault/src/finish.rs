@@ -1,12 +1,14 @@
 //! The second half of an erasure, once it is decided: the key, the blobs, the rows, the certificate.
 //! Whoever comes here finds what was done already.
 
-use keys::INDEX_DIGEST_BYTES;
+use base::Timestamp;
+use keys::{DataKeyState, INDEX_DIGEST_BYTES};
 use ledger::{Act, Activity, ObjectRef};
-use store::{Committed, Scope, Scoped, Tx, delete, insert, update};
+use store::{Committed, Scope, Scoped, Tx, delete, insert, select, update};
 
 use crate::{
     Cause, Certificate, Decided, Target, TargetKind, Vault, VaultError,
+    idempotency::drop_answers_about,
     target::{Head, head_of},
     write::DROP_TERM,
 };
@@ -15,12 +17,32 @@ const PURGE_RECORD: Scoped =
     delete!("record" where "repository_id = $2 AND id = $3 AND erasing_at IS NOT NULL");
 const PURGE_OBJECT: Scoped =
     delete!("object" where "repository_id = $2 AND id = $3 AND erasing_at IS NOT NULL");
-const PURGE_VERSIONS: Scoped = delete!("record_version" where "repository_id = $2 AND record_id = $3");
 const RELEASE: Scoped = update!("object_usage" set "objects = objects - 1, bytes = bytes - $2" where "1 = 1");
 const CERTIFY: Scoped = insert!(
     "deletion_certificate" ("id, repository_id, object_kind, object_id, issued_at, statement")
     values "$2, $3, $4, $5, $6, $7"
 );
+
+/// Most versions that one transaction deletes.
+const STEP_VERSIONS: i64 = 200;
+/// Most bytes of bodies that one transaction deletes, but for a single larger one: freed content is
+/// overwritten, and others wait for the writer meanwhile.
+const STEP_BYTES: u64 = 8 * 1_048_576;
+/// Most things that one transaction purges.
+const STEP_TARGETS: usize = 25;
+
+const OLDEST: Scoped = select!(["version, bytes"] from "record_version"
+    where "repository_id = $2 AND record_id = $3" then "ORDER BY version LIMIT $4");
+const PURGE_OLDEST: Scoped =
+    delete!("record_version" where "repository_id = $2 AND record_id = $3 AND version <= $4");
+
+/// What is marked and not yet purged.
+struct Marked {
+    target: Target,
+    head: Head,
+    /// When its key was gone.
+    erased_at: Timestamp,
+}
 
 impl Vault {
     /// Finishes the erasure of targets that are marked. `None` if all of them were finished before.
@@ -28,62 +50,123 @@ impl Vault {
         &self,
         scope: &Scope,
         targets: &[Target],
-        cause: Cause,
         decided: &Decided,
     ) -> Result<Option<Committed<()>>, VaultError> {
-        let mut marked = Vec::with_capacity(targets.len());
+        let mut heads = Vec::with_capacity(targets.len());
         let mut read = self.store().read(scope).await?;
         for target in targets {
             let repository = target.repository();
             let row = read.row(head_of(target.kind()), &[(&repository).into(), target.id().into()]).await?;
             let head = row.map(|row| self.parse_head(target.kind(), &row)).transpose()?;
             if let Some(head) = head.filter(|head| head.erasing_at.is_some()) {
-                marked.push((*target, head));
+                heads.push((*target, head));
             }
         }
         drop(read);
-        if marked.is_empty() {
+        if heads.is_empty() {
             return Ok(None);
         }
-        let keys: Vec<_> = marked.iter().map(|(_, head)| head.key).collect();
-        self.keys().destroy_data_keys(scope, &keys).await?;
+        let marked = self.destroy_keys(scope, heads).await?;
         store::crash_point("vault.erase-key-destroyed"); // a crash here: nothing opens it; the job deletes the rows
-        for (_, head) in &marked {
+        for Marked { head, .. } in &marked {
             if let Some(blob) = &head.blob {
                 self.delete_blob(scope, blob, head.bytes).await?;
             }
         }
         store::crash_point("vault.erase-blobs-deleted"); // a crash here: the rows name blobs that are gone; the job goes on
-        self.purge(scope, &marked, cause, decided).await
+        let mut last = None;
+        for some in steps(&marked) {
+            for Marked { target, head, .. } in some {
+                self.purge_versions(scope, target, head).await?;
+            }
+            last = self.purge(scope, some, decided).await?.or(last);
+        }
+        Ok(last)
+    }
+
+    /// Destroys the keys; when each was gone is what the keys' realm says, be it that an earlier attempt
+    /// did it.
+    async fn destroy_keys(
+        &self,
+        scope: &Scope,
+        heads: Vec<(Target, Head)>,
+    ) -> Result<Vec<Marked>, VaultError> {
+        let keys: Vec<_> = heads.iter().map(|(_, head)| head.key).collect();
+        self.keys().destroy_data_keys(scope, &keys).await?;
+        let states = self.keys().data_key_states(scope, &keys).await?;
+        let mut marked = Vec::with_capacity(heads.len());
+        for ((target, head), state) in heads.into_iter().zip(states) {
+            let erased_at = match state {
+                DataKeyState::Destroyed(when) => when,
+                // Never certify what still opens.
+                DataKeyState::Live => return Err(VaultError::Shape("a destroyed key")),
+                DataKeyState::Absent => self.context().now(),
+            };
+            marked.push(Marked { target, head, erased_at });
+        }
+        Ok(marked)
+    }
+
+    /// Deletes the versions before the last, some at a time, each step with its event. A crash between two
+    /// leaves the rest to the job: nothing opens any of them.
+    async fn purge_versions(&self, scope: &Scope, target: &Target, head: &Head) -> Result<(), VaultError> {
+        let repository = target.repository();
+        // The first version has none before it; objects have no versions.
+        if head.version < 2 {
+            return Ok(());
+        }
+        loop {
+            let mut tx = self.store().begin(scope).await?;
+            let at = [(&repository).into(), target.id().into(), STEP_VERSIONS.into()];
+            let rows = tx.rows(OLDEST, &at).await?;
+            let (mut upto, mut bytes) = (None, 0u64);
+            for row in &rows {
+                bytes = bytes.saturating_add(row.count(1)?);
+                if upto.is_some() && bytes > STEP_BYTES {
+                    break;
+                }
+                upto = Some(row.int(0)?);
+            }
+            let Some(upto) = upto else { return Ok(()) };
+            let at = [(&repository).into(), target.id().into(), upto.into()];
+            let deleted = tx.execute(PURGE_OLDEST, &at).await?;
+            let act = Act::new(Activity::RetentionAct, target.object_ref(scope))
+                .detail("what", "versions of what is erased")
+                .detail("count", deleted);
+            tx.commit((), act).await?.into_inner();
+            store::crash_point("vault.erase-versions-purged"); // a crash here: the job deletes the others
+        }
     }
 
     async fn purge(
         &self,
         scope: &Scope,
-        marked: &[(Target, Head)],
-        cause: Cause,
+        marked: &[Marked],
         decided: &Decided,
     ) -> Result<Option<Committed<()>>, VaultError> {
         let certified = marked
             .iter()
-            .map(|(target, head)| Ok((target, head, self.certify(scope, target, head, cause)?)))
+            .map(|one| Ok((one, self.certify(scope, &one.target, &one.head, one.erased_at)?)))
             .collect::<Result<Vec<_>, VaultError>>()?;
         let mut tx = self.store().begin(scope).await?;
-        let mut acts = Vec::new();
-        for (target, head, certificate) in &certified {
+        let (mut acts, mut scheduled) = (Vec::new(), None);
+        for (Marked { target, head, .. }, certificate) in &certified {
             if !purge_one(&mut tx, target, head, certificate).await? {
                 continue; // somebody else finished it
             }
+            if head.cause() != Cause::Request {
+                scheduled = Some((target.repository(), head.cause()));
+            }
             acts.push(issue_act(scope, certificate));
-            acts.push(erase_act(scope, target, head, certificate, cause, decided));
+            acts.push(erase_act(scope, target, head, certificate, decided));
         }
         if acts.is_empty() {
             return Ok(None);
         }
-        if let (true, Some((target, ..))) = (cause != Cause::Request, certified.first()) {
-            let object = ObjectRef::new("repository", target.repository())
+        if let Some((repository, cause)) = scheduled {
+            let object = ObjectRef::new("repository", repository)
                 .in_account(scope.account())
-                .in_repository(target.repository());
+                .in_repository(repository);
             let act = Act::new(Activity::RetentionAct, object)
                 .detail("cause", cause.as_str())
                 .detail("erased", acts.len() / 2);
@@ -94,6 +177,23 @@ impl Vault {
         store::crash_point("vault.erase-purged"); // a crash here: it is done, and nobody was told
         Ok(Some(committed))
     }
+}
+
+/// What one transaction purges: some things, of some bytes.
+fn steps(marked: &[Marked]) -> impl Iterator<Item = &[Marked]> {
+    let mut rest = marked;
+    std::iter::from_fn(move || {
+        let mut bytes = 0u64;
+        let fits = |one: &&Marked| {
+            // An object's content is not in its row.
+            bytes = bytes.saturating_add(if one.head.blob.is_some() { 0 } else { one.head.bytes });
+            bytes <= STEP_BYTES
+        };
+        let count = rest.iter().take(STEP_TARGETS).take_while(fits).count().max(1);
+        let (now, later) = rest.split_at_checked(count)?;
+        rest = later;
+        Some(now)
+    })
 }
 
 /// The statements of one purge; whether this call deleted the row.
@@ -114,7 +214,6 @@ async fn purge_one(
     }
     match target.kind() {
         TargetKind::Record => {
-            tx.execute(PURGE_VERSIONS, &at).await?;
             for term in head.terms.chunks_exact(INDEX_DIGEST_BYTES) {
                 tx.execute(DROP_TERM, &[(&repository).into(), term.into(), target.id().into()]).await?;
             }
@@ -124,6 +223,7 @@ async fn purge_one(
             tx.execute(RELEASE, &[bytes.into()]).await?;
         }
     }
+    drop_answers_about(tx, target.id()).await?;
     let values = [
         (&certificate.id).into(),
         (&repository).into(),
@@ -148,7 +248,6 @@ fn erase_act(
     target: &Target,
     head: &Head,
     certificate: &Certificate,
-    cause: Cause,
     decided: &Decided,
 ) -> Act {
     let activity = target.activity(Activity::RecordErase, Activity::ObjectErase);
@@ -156,7 +255,7 @@ fn erase_act(
         .before(head.commitment)
         .key(head.key, "erase")
         .decided_by(decided.policies.clone())
-        .detail("cause", cause.as_str())
+        .detail("cause", head.cause().as_str())
         .detail("certificate", certificate.id)
         .detail("versions", head.version)
 }
@@ -168,6 +267,15 @@ mod tests {
     use base::{Duration, Fault as _};
     use store::JobRunner;
 
+    impl Vault {
+        async fn head_now(&self, scope: &Scope, target: &Target) -> Head {
+            let repository = target.repository();
+            let values = [(&repository).into(), target.id().into()];
+            let row = self.store().read(scope).await.unwrap().row(head_of(target.kind()), &values).await;
+            self.parse_head(target.kind(), &row.unwrap().unwrap()).unwrap()
+        }
+    }
+
     /// Where the server dies: after the decision, or after the key is gone.
     async fn dies_and_resumes(sample: Sample, key_destroyed: bool) {
         let Sample { h, vault, scope, repository } = sample;
@@ -176,7 +284,7 @@ mod tests {
         let id = vault.record_create(&scope, repository, new, None, &decided).await.unwrap().id;
         let target = Target::Record(repository, id);
         let head = vault.head(&scope, &target, crate::reader::Attempt::FIRST).await.unwrap();
-        let _ = vault.mark(&scope, &[target], Cause::Request, &decided).await.unwrap();
+        let _ = vault.mark(&scope, &[target], (Cause::Request, None), &decided).await.unwrap();
         if key_destroyed {
             assert_eq!(vault.keys().destroy_data_keys(&scope, &[head.key]).await.unwrap(), 1);
         }
@@ -185,7 +293,9 @@ mod tests {
         assert_eq!(error.code(), "not-found");
         let state = || async { vault.explain(&scope, target, &decided).await.unwrap().state };
         assert_eq!(state().await, State::Erasing);
-        let held = vault.hold_set(&scope, crate::HoldTarget::One(target), "too late", &decided).await;
+        let held = vault
+            .hold_set(&scope, crate::HoldTarget::One(target), crate::samples::said("too late"), &decided)
+            .await;
         assert_eq!(held.unwrap_err().code(), "not-found");
         // The one who decided has a minute; then the job does it, once.
         let runner = JobRunner::new(h.data.clone(), vault.job_handlers());
@@ -195,7 +305,7 @@ mod tests {
         assert_eq!(runner.run_due().await.unwrap(), 1);
         assert_eq!(state().await, State::Erased);
         assert_eq!(runner.run_due().await.unwrap(), 0);
-        assert!(vault.finish(&scope, &[target], Cause::Request, &decided).await.unwrap().is_none());
+        assert!(vault.finish(&scope, &[target], &decided).await.unwrap().is_none());
     }
 
     /// Two finish at once: one certificate.
@@ -205,8 +315,8 @@ mod tests {
         let new = NewRecord { body: b"{}", classification: None };
         let id = vault.record_create(&scope, repository, new, None, &decided).await.unwrap().id;
         let targets = [Target::Record(repository, id)];
-        let _ = vault.mark(&scope, &targets, Cause::Request, &decided).await.unwrap();
-        let finish = || vault.finish(&scope, &targets, Cause::Request, &decided);
+        let _ = vault.mark(&scope, &targets, (Cause::Request, None), &decided).await.unwrap();
+        let finish = || vault.finish(&scope, &targets, &decided);
         let (one, two) = tokio::join!(finish(), finish());
         let finished = [one.unwrap(), two.unwrap()];
         assert_eq!(finished.iter().filter(|done| done.is_some()).count(), 1);
@@ -223,11 +333,18 @@ mod tests {
         let id = vault.record_create(&scope, repository, new, None, &decided).await.unwrap().id;
         h.clock.advance(Duration::from_days(366));
         let target = Target::Record(repository, id);
-        let _ = vault.mark(&scope, &[target], Cause::Retention, &decided).await.unwrap();
-        let certificate = vault.erase(&scope, target, &decided).await.unwrap().into_inner();
-        assert_eq!(certificate.statement.cause, Cause::Retention);
+        let _ = vault.mark(&scope, &[target], (Cause::Retention, None), &decided).await.unwrap();
+        // Its key is destroyed, and the rest waits for a day: the certificate says when it was gone.
+        let head = vault.head_now(&scope, &target).await;
+        assert_eq!(vault.keys().destroy_data_keys(&scope, &[head.key]).await.unwrap(), 1);
+        let gone = h.context.now();
+        h.clock.advance(Duration::from_days(1));
+        let certificate = vault.erase(&scope, target, None, &decided).await.unwrap().into_inner();
+        let said = &certificate.statement;
+        assert_eq!((said.cause, said.erased_at), (Cause::Retention, gone));
+        assert_eq!(said.method, "cryptographic erase + row deletion");
         assert_eq!(vault.explain(&scope, target, &decided).await.unwrap().state, State::Erased);
-        assert_eq!(vault.erase(&scope, target, &decided).await.unwrap().into_inner(), certificate);
+        assert_eq!(vault.erase(&scope, target, None, &decided).await.unwrap().into_inner(), certificate);
     }
 
     testkit::on_both_engines! {

@@ -1,18 +1,18 @@
-//! Legal holds: set and lifted by somebody with a reason, on a record, an object or a whole
-//! repository. While one is in force nothing that it covers is deleted or erased (DD-1). Reasons are
+//! Legal holds: set and lifted by a person with a reason, on a record, an object or a whole repository.
+//! While one is in force nothing that it covers is deleted or erased (DD-1). Reasons and persons are
 //! sealed under a key of the hold's own.
 
 use base::{DataKeyId, HoldId, RepositoryId, Timestamp};
-use keys::{Binding, Purpose};
+use keys::{Binding, NewDataKey, Purpose};
 use ledger::{Act, Activity, ObjectRef};
 use serde::{Serialize, Serializer, ser::SerializeStruct as _};
 use store::{Committed, Row, Scope, Scoped, Tx, Value, insert, select, update};
 
 use crate::{
-    Decided, MAX_HOLDS, MAX_TEXT_BYTES, Target, Vault, VaultError,
+    Decided, MAX_HOLDS, MAX_PERSON_CHARACTERS, MAX_TEXT_BYTES, Target, Vault, VaultError,
     reader::{Attempt, Reader},
     repository::bounded_text,
-    target::add_holds,
+    target::{add_holds, holds_of},
     vault::{retried, stale},
 };
 
@@ -25,6 +25,27 @@ pub enum HoldTarget {
     Repository(RepositoryId),
 }
 
+/// Who decided about a hold, and why. Both are kept sealed.
+#[derive(Clone, Copy, Debug)]
+pub struct HoldDecision<'a> {
+    /// The person who decided: a name or an id, 1 to 200 characters. The client that asks is in the event;
+    /// it acts for somebody.
+    pub person: &'a str,
+    /// Why, 1 to 1,024 bytes.
+    pub reason: &'a str,
+}
+
+impl HoldDecision<'_> {
+    fn check(&self) -> Result<(), VaultError> {
+        bounded_text("person", self.person, MAX_PERSON_CHARACTERS * 4)?;
+        if self.person.trim().is_empty() || self.person.chars().count() > MAX_PERSON_CHARACTERS {
+            let reason = format!("name who decided, in 1 to {MAX_PERSON_CHARACTERS} characters");
+            return Err(VaultError::field("person", reason));
+        }
+        bounded_text("reason", self.reason, MAX_TEXT_BYTES)
+    }
+}
+
 /// A legal hold.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Hold {
@@ -34,16 +55,20 @@ pub struct Hold {
     pub target: HoldTarget,
     /// Why it was set.
     pub reason: String,
+    /// Which person decided that.
+    pub person: String,
     /// When.
     pub set_at: Timestamp,
-    /// By whom.
+    /// By which client.
     pub set_by: String,
     /// When it was lifted; none while it is in force.
     pub lifted_at: Option<Timestamp>,
-    /// By whom it was lifted.
+    /// By which client it was lifted.
     pub lifted_by: Option<String>,
     /// Why it was lifted.
     pub lift_reason: Option<String>,
+    /// Which person decided that.
+    pub lift_person: Option<String>,
 }
 
 impl Serialize for HoldTarget {
@@ -89,23 +114,24 @@ impl HoldTarget {
 const ADD_REPOSITORY_HOLDS: Scoped = update!(
     "repository" set "holds = holds + $3" where "id = $2 AND holds + $3 >= 0 AND holds + $3 <= $4"
 );
+const REPOSITORY_HOLDS: Scoped = select!(["holds"] from "repository" where "id = $2");
 const ADD: Scoped = insert!(
-    "hold" ("id, repository_id, target_kind, target_id, key_id, reason, lift_reason, set_at, set_by, lifted_at, lifted_by")
-    values "$2, $3, $4, $5, $6, $7, NULL, $8, $9, NULL, NULL"
+    "hold" ("id, repository_id, target_kind, target_id, key_id, reason, lift_reason, set_at, set_by, lifted_at, lifted_by, person, lift_person")
+    values "$2, $3, $4, $5, $6, $7, NULL, $8, $9, NULL, NULL, $10, NULL"
 );
 const LIFT: Scoped = update!(
-    "hold" set "lift_reason = $3, lifted_at = $4, lifted_by = $5" where "id = $2 AND lifted_at IS NULL"
+    "hold" set "lift_reason = $3, lifted_at = $4, lifted_by = $5, lift_person = $6" where "id = $2 AND lifted_at IS NULL"
 );
 const ONE: Scoped = select!(
-    ["id, repository_id, target_kind, target_id, key_id, reason, lift_reason, set_at, set_by, lifted_at, lifted_by"]
+    ["id, repository_id, target_kind, target_id, key_id, reason, lift_reason, set_at, set_by, lifted_at, lifted_by, person, lift_person"]
     from "hold" where "id = $2"
 );
 const OF_REPOSITORY: Scoped = select!(
-    ["id, repository_id, target_kind, target_id, key_id, reason, lift_reason, set_at, set_by, lifted_at, lifted_by"]
+    ["id, repository_id, target_kind, target_id, key_id, reason, lift_reason, set_at, set_by, lifted_at, lifted_by, person, lift_person"]
     from "hold" where "repository_id = $2 AND id > $3" then "ORDER BY id LIMIT $4"
 );
 const COVERING: Scoped = select!(
-    ["id, repository_id, target_kind, target_id, key_id, reason, lift_reason, set_at, set_by, lifted_at, lifted_by"]
+    ["id, repository_id, target_kind, target_id, key_id, reason, lift_reason, set_at, set_by, lifted_at, lifted_by, person, lift_person"]
     from "hold" where "(target_id = $2 OR target_id = $3) AND lifted_at IS NULL" then "ORDER BY id LIMIT 100"
 );
 
@@ -113,16 +139,17 @@ impl Vault {
     /// Sets a hold, in the name of the scope's actor.
     ///
     /// # Errors
-    /// [`VaultError::NotFound`] if the target is absent, another account's, or being erased.
+    /// [`VaultError::NotFound`] if the target is absent, another account's, or being erased;
+    /// [`VaultError::Limit`] beyond 1,000 holds in force on it.
     pub async fn hold_set(
         &self,
         scope: &Scope,
         target: HoldTarget,
-        reason: &str,
+        why: HoldDecision<'_>,
         decided: &Decided,
     ) -> Result<Committed<Hold>, VaultError> {
         let id = HoldId::new(self.context())?;
-        let outcome = retried(|_| self.set_hold(scope, id, target, reason, decided)).await;
+        let outcome = retried(|_| self.set_hold(scope, id, target, why, decided)).await;
         let object = hold_ref(scope, id, target.repository());
         self.noted(scope, decided, Activity::HoldSet, object, outcome).await
     }
@@ -132,13 +159,16 @@ impl Vault {
         scope: &Scope,
         id: HoldId,
         target: HoldTarget,
-        reason: &str,
+        why: HoldDecision<'_>,
         decided: &Decided,
     ) -> Result<Committed<Hold>, VaultError> {
-        bounded_text("reason", reason, MAX_TEXT_BYTES)?;
-        let key = self.keys().new_data_key(scope).await?;
+        why.check()?;
+        let HoldDecision { person, reason } = why;
+        let mut fresh = [self.keys().new_data_key(scope).await?];
+        let [key] = &fresh;
         let repository = target.repository();
         let sealed = key.seal(&hold_binding(scope, repository, id, "reason"), reason.as_bytes())?;
+        let sealed_person = key.seal(&hold_binding(scope, repository, id, "person"), person.as_bytes())?;
         let act = Act::new(Activity::HoldSet, hold_ref(scope, id, repository))
             .after(key.commit("reason", reason.as_bytes())?)
             .key(key.id(), "write")
@@ -158,19 +188,22 @@ impl Vault {
             (&sealed).into(),
             now.into(),
             (&set_by).into(),
+            (&sealed_person).into(),
         ];
         tx.execute(ADD, &values).await?;
         let hold = Hold {
             id,
             target,
             reason: reason.to_owned(),
+            person: person.to_owned(),
             set_at: now,
             set_by: set_by.clone(),
             lifted_at: None,
             lifted_by: None,
             lift_reason: None,
+            lift_person: None,
         };
-        Ok(tx.commit(hold, act).await?)
+        Ok(NewDataKey::used_by(&mut fresh, tx.commit(hold, act)).await?)
     }
 
     /// Lifts a hold, in the name of the scope's actor.
@@ -181,10 +214,10 @@ impl Vault {
         &self,
         scope: &Scope,
         id: HoldId,
-        reason: &str,
+        why: HoldDecision<'_>,
         decided: &Decided,
     ) -> Result<Committed<Hold>, VaultError> {
-        let outcome = retried(|attempt| self.lift_hold(scope, id, reason, decided, attempt)).await;
+        let outcome = retried(|attempt| self.lift_hold(scope, id, why, decided, attempt)).await;
         let object = ObjectRef::new("hold", id).in_account(scope.account());
         self.noted(scope, decided, Activity::HoldLift, object, outcome).await
     }
@@ -193,11 +226,12 @@ impl Vault {
         &self,
         scope: &Scope,
         id: HoldId,
-        reason: &str,
+        why: HoldDecision<'_>,
         decided: &Decided,
         attempt: Attempt,
     ) -> Result<Committed<Hold>, VaultError> {
-        bounded_text("reason", reason, MAX_TEXT_BYTES)?;
+        why.check()?;
+        let HoldDecision { person, reason } = why;
         let row = self.reader(scope, attempt).await?.row(ONE, &[(&id).into()]).await?;
         let row = row.ok_or(VaultError::NotFound("hold"))?;
         let hold = self.read_hold(scope, &row).await?;
@@ -208,6 +242,8 @@ impl Vault {
         let key_id: DataKeyId = row.id(4)?;
         let key = self.keys().data_key(scope, key_id, Purpose::Write).await?;
         let sealed = key.seal(&hold_binding(scope, repository, id, "lift_reason"), reason.as_bytes())?;
+        let sealed_person =
+            key.seal(&hold_binding(scope, repository, id, "lift_person"), person.as_bytes())?;
         let act = Act::new(Activity::HoldLift, hold_ref(scope, id, repository))
             .before(key.commit("reason", hold.reason.as_bytes())?)
             .after(key.commit("lift_reason", reason.as_bytes())?)
@@ -218,7 +254,8 @@ impl Vault {
         let now = self.context().now();
         let lifted_by = scope.actor().to_string();
         let mut tx = self.store().begin(scope).await?;
-        let values = [(&id).into(), (&sealed).into(), now.into(), (&lifted_by).into()];
+        let values =
+            [(&id).into(), (&sealed).into(), now.into(), (&lifted_by).into(), (&sealed_person).into()];
         if tx.execute(LIFT, &values).await? != 1 {
             return Err(stale());
         }
@@ -227,6 +264,7 @@ impl Vault {
             lifted_at: Some(now),
             lifted_by: Some(lifted_by.clone()),
             lift_reason: Some(reason.to_owned()),
+            lift_person: Some(person.to_owned()),
             ..hold
         };
         Ok(tx.commit(lifted, act).await?)
@@ -311,6 +349,8 @@ impl Vault {
             set_by: row.text(8)?.to_owned(),
             lifted_at: row.opt_time(9)?,
             lifted_by: row.opt_text(10)?.map(str::to_owned),
+            person: open("person", row.blob(11)?)?,
+            lift_person: row.opt_blob(12)?.map(|sealed| open("lift_person", sealed)).transpose()?,
         })
     }
 }
@@ -329,7 +369,22 @@ async fn count_hold(tx: &mut Tx, target: &HoldTarget, change: i64) -> Result<(),
             tx.execute(ADD_REPOSITORY_HOLDS, &values).await?
         }
     };
-    if touched == 1 { Ok(()) } else { Err(target.absent()) }
+    if touched == 1 {
+        return Ok(());
+    }
+    let holds = match target {
+        HoldTarget::One(one) => {
+            let repository = one.repository();
+            tx.row(holds_of(one.kind()), &[(&repository).into(), one.id().into()]).await?
+        }
+        HoldTarget::Repository(id) => tx.row(REPOSITORY_HOLDS, &[id.into()]).await?,
+    };
+    match holds {
+        Some(row) if row.int(0)?.saturating_add(change) > most => {
+            Err(VaultError::limit("holds", MAX_HOLDS as u64, "in force on one thing"))
+        }
+        _ => Err(target.absent()),
+    }
 }
 
 fn hold_ref(scope: &Scope, id: HoldId, repository: RepositoryId) -> ObjectRef {

@@ -2,9 +2,10 @@
 //! account, one route and one body, for 24 hours; the answer is kept with the change, in the same
 //! transaction, and holds ids and versions, never content.
 
+use base::Timestamp;
 use ledger::{Act, Activity, ObjectRef};
 use serde::{Serialize, de::DeserializeOwned};
-use store::{Committed, Scope, Scoped, Tx, insert, select};
+use store::{Committed, Scope, Scoped, Tx, delete, insert, select};
 
 use crate::{
     Decided, IDEMPOTENCY_PERIOD, MAX_IDEMPOTENCY_KEY_BYTES, Vault, VaultError,
@@ -35,6 +36,8 @@ pub(crate) trait Answer: Serialize + DeserializeOwned {
     fn replayed(&mut self);
     /// What it is about, for the event of its replay.
     fn object(&self) -> ObjectRef;
+    /// The ids of the records and objects that it names: it goes when one of them is erased.
+    fn targets(&self) -> Vec<[u8; 16]>;
 }
 
 const KNOWN: Scoped =
@@ -43,6 +46,30 @@ const CLAIM: Scoped = insert!(
     "idempotency" ("digest, fingerprint, response, expires_at") values "$2, $3, $4, $5"
     then "ON CONFLICT (account_id, digest) DO UPDATE SET fingerprint = excluded.fingerprint, response = excluded.response, expires_at = excluded.expires_at WHERE idempotency.expires_at <= $6"
 );
+
+const CLAIM_TARGET: Scoped = insert!("idempotency_target" ("digest, target_id") values "$2, $3"
+    then "ON CONFLICT (account_id, digest, target_id) DO NOTHING");
+const DROP_TARGETS: Scoped = delete!("idempotency_target" where "digest = $2");
+const OF_TARGET: Scoped = select!(["digest"] from "idempotency_target" where "target_id = $2");
+const DROP_EXPIRED: Scoped = delete!("idempotency" where "digest = $2 AND expires_at <= $3");
+const DROP: Scoped = delete!("idempotency" where "digest = $2");
+
+/// Deletes an answer that expired, unless its key was used again meanwhile.
+pub(crate) async fn drop_expired(tx: &mut Tx, digest: &[u8], now: Timestamp) -> Result<(), VaultError> {
+    if tx.execute(DROP_EXPIRED, &[digest.into(), now.into()]).await? == 1 {
+        tx.execute(DROP_TARGETS, &[digest.into()]).await?;
+    }
+    Ok(())
+}
+
+/// Deletes the answers that name a record or an object, with the digests of their requests.
+pub(crate) async fn drop_answers_about(tx: &mut Tx, target: &[u8; 16]) -> Result<(), VaultError> {
+    for row in tx.rows(OF_TARGET, &[target.into()]).await? {
+        tx.execute(DROP, &[row.blob(0)?.into()]).await?;
+        tx.execute(DROP_TARGETS, &[row.blob(0)?.into()]).await?;
+    }
+    Ok(())
+}
 
 impl Vault {
     /// Prepares a request's key, if it has one.
@@ -115,6 +142,14 @@ impl Vault {
             now.plus(IDEMPOTENCY_PERIOD).into(),
             now.into(),
         ];
-        if tx.execute(CLAIM, &values).await? == 1 { Ok(()) } else { Err(stale()) }
+        if tx.execute(CLAIM, &values).await? != 1 {
+            return Err(stale());
+        }
+        // Of an expired answer under the same key.
+        tx.execute(DROP_TARGETS, &[(&once.digest).into()]).await?;
+        for target in answer.targets() {
+            tx.execute(CLAIM_TARGET, &[(&once.digest).into(), (&target).into()]).await?;
+        }
+        Ok(())
     }
 }

@@ -30,6 +30,16 @@ pub const MAX_TERM_BYTES: usize = 1_024;
 pub const MAX_SEARCH_TERMS: usize = 4;
 /// Most bytes of a JSON Schema.
 pub const MAX_SCHEMA_BYTES: usize = 65_536;
+/// Most JSON values that a JSON Schema comes to with its references written out.
+pub const MAX_SCHEMA_VALUES: u64 = 10_000;
+/// Most references of a JSON Schema that follow one another.
+pub const MAX_SCHEMA_REFERENCES: usize = 64;
+/// Most patterns of a JSON Schema.
+pub const MAX_SCHEMA_PATTERNS: u64 = 64;
+/// Most bytes of a JSON Schema's patterns together, as text.
+pub const MAX_SCHEMA_PATTERN_BYTES: u64 = 8_192;
+/// Most values of a body times values of the schema that it is held against: some seconds at worst.
+pub const MAX_SCHEMA_STEPS: u64 = 500_000_000;
 /// Most bytes of a text that explains: a basis, a data type, a medium, a reason.
 pub const MAX_TEXT_BYTES: usize = 1_024;
 /// Longest retention period, in days: two hundred years.
@@ -42,6 +52,8 @@ pub const MAX_OBJECT_BYTES: u64 = 5 * 1_073_741_824;
 pub const MAX_OBJECT_NAME_BYTES: usize = 1_024;
 /// Most bytes of an object's content type.
 pub const MAX_CONTENT_TYPE_BYTES: usize = 255;
+/// Most characters of the name or id of a person who decides about a hold.
+pub const MAX_PERSON_CHARACTERS: usize = 200;
 /// Most legal holds in force on one target, or listed at a time.
 pub const MAX_HOLDS: usize = 1_000;
 
@@ -68,7 +80,7 @@ pub struct VaultConfig {
     pub max_objects: u64,
     /// Most bytes of an account's objects together, before sealing.
     pub max_object_bytes: u64,
-    /// Declarations kept in memory.
+    /// Declarations kept in memory; each four patterns of their schemas count as one more.
     pub cached_repositories: usize,
 }
 

@@ -1,20 +1,21 @@
 //! Storing an object: its content is sealed as it comes and put in parts, in constant memory; then one
-//! transaction adds the row. Until that commits nobody can see any of it.
+//! transaction adds the row. Until that commits nobody can see any of it. Room for it is reserved before
+//! it is put, and whoever sends may go away at any moment (`upload`).
 
 use aws_lc_rs::digest;
 use base::{DataKeyId, ObjectId, RepositoryId, Timestamp};
 use bytes::Bytes;
 use futures::{Stream, StreamExt as _};
-use keys::{DataKey, StreamSealer};
+use keys::{DataKey, NewDataKey, StreamSealer};
 use ledger::{Act, Activity, Commitment, ObjectRef};
-use store::{Committed, Scope, Scoped, StoreError, insert, select, update};
+use store::{Committed, Scope, Scoped, StoreError, insert, select};
 
 use crate::{
     Decided, MAX_OBJECT_BYTES, MAX_UPLOAD, NewObject, Object, Target, Vault, VaultError,
     blob::PART_BYTES,
-    declaration::Loaded,
     object::{CONTENT, META, Sealed, object_binding},
     reader::Attempt,
+    upload::Unfinished,
     vault::retried,
 };
 
@@ -22,27 +23,29 @@ use crate::{
 const STEP_BYTES: usize = 65_536;
 
 const USAGE: Scoped = select!(["objects, bytes"] from "object_usage" where "1 = 1");
-const TAKE: Scoped = update!(
-    "object_usage" set "objects = objects + 1, bytes = bytes + $2"
-    where "objects < $3 AND bytes + $2 <= $4"
-);
 const ADD: Scoped = insert!(
     "object" ("repository_id, id, classification, key_id, created_at, deleted_at, erasing_at, holds, bytes, commitment, blob, sealed")
     values "$2, $3, $4, $5, $6, NULL, NULL, 0, $7, $8, $9, $10"
 );
 
 /// An upload in progress.
-struct Upload<'a> {
-    vault: &'a Vault,
-    scope: &'a Scope,
-    blob: &'a str,
+struct Upload {
+    unfinished: Unfinished,
     started: Timestamp,
     sealer: StreamSealer,
     hash: digest::Context,
     /// Sealed and not yet put.
     pending: Vec<u8>,
-    parts: u64,
     bytes: u64,
+}
+
+/// What an upload needs from its first byte to its row.
+struct Ready {
+    label: String,
+    name: String,
+    content_type: String,
+    length: Option<u64>,
+    key: NewDataKey,
 }
 
 /// An object's row, ready for its transaction.
@@ -52,12 +55,6 @@ struct NewRow<'a> {
     commitment: Commitment,
     blob: &'a str,
     sealed: &'a Vec<u8>,
-}
-
-/// A content that is wholly put.
-struct Put {
-    bytes: u64,
-    sha256: Vec<u8>,
 }
 
 impl Vault {
@@ -80,72 +77,50 @@ impl Vault {
         E: Send,
     {
         let id = ObjectId::new(self.context())?;
-        let outcome = self.put_object(scope, (repository, id), new, content, decided).await;
         let object = Target::Object(repository, id).object_ref(scope);
-        self.noted(scope, decided, Activity::ObjectCreate, object, outcome).await
+        let begun = self.begin_put(scope, (repository, id), new, decided).await;
+        let (mut upload, ready) = self.noted(scope, decided, Activity::ObjectCreate, object, begun).await?;
+        // Dropped within this, the upload settles itself.
+        let received = upload.receive(content, ready.length).await;
+        let Upload { unfinished, sealer, hash, pending, bytes, .. } = upload;
+        if let Err(error) = received {
+            return Err(unfinished.fail(error).await);
+        }
+        let ending = Ending { unfinished, sealer, hash, pending, bytes };
+        // What is received wholly is stored, whether or not anybody waits for it: a commit that is
+        // broken off would leave nobody knowing.
+        let stored = tokio::spawn(ending.store(ready));
+        stored.await.map_err(|_| VaultError::Store(StoreError::Unknown))?
     }
 
-    async fn put_object<S, E>(
+    async fn begin_put(
         &self,
         scope: &Scope,
         (repository, id): (RepositoryId, ObjectId),
         new: NewObject<'_>,
-        content: S,
         decided: &Decided,
-    ) -> Result<Committed<Object>, VaultError>
-    where
-        S: Stream<Item = Result<Bytes, E>> + Send + Unpin,
-        E: Send,
-    {
+    ) -> Result<(Upload, Ready), VaultError> {
         new.check()?;
         let loaded = self.declaration(scope, repository, Attempt::FIRST).await?;
         let label = self.label_of(&loaded, new.classification)?;
         self.check_quota(scope, new.length.unwrap_or(0)).await?;
         let key = self.keys().new_data_key(scope).await?;
-        let blob = self.blob_name(id)?;
-        let mut upload = Upload {
-            vault: self,
-            scope,
-            blob: &blob,
-            started: self.context().now(),
+        let upload = Upload {
             sealer: key.stream_sealer(&object_binding(scope, repository, id, &label, CONTENT))?,
+            unfinished: Unfinished::new(
+                self,
+                scope,
+                decided,
+                (repository, id, self.blob_name(id)?),
+                new.length,
+            ),
+            started: self.context().now(),
             hash: digest::Context::new(&digest::SHA256),
             pending: Vec::new(),
-            parts: 0,
             bytes: 0,
         };
-        let outcome = upload.receive(content, new.length).await;
-        let parts = upload.parts;
-        let outcome = match outcome {
-            Ok(()) => upload.end().await,
-            Err(error) => Err(error),
-        };
-        let committed = match outcome {
-            Ok(put) => {
-                store::crash_point("vault.object-uploaded"); // a crash here: blobs without a row, swept in a day
-                self.add_object(scope, &loaded, (id, label, &blob), (new, put), &key, decided).await
-            }
-            Err(error) => Err(error),
-        };
-        self.settle_upload(scope, (id, &blob), parts, committed).await
-    }
-
-    /// Deletes the parts of an upload that failed; not if nobody knows whether its row is there: the
-    /// schedule looks, and deletes them if it is not.
-    async fn settle_upload<T>(
-        &self,
-        scope: &Scope,
-        (id, blob): (ObjectId, &str),
-        parts: u64,
-        outcome: Result<T, VaultError>,
-    ) -> Result<T, VaultError> {
-        if matches!(outcome, Ok(_) | Err(VaultError::Store(StoreError::Unknown))) {
-            return outcome;
-        }
-        if let Err(error) = self.delete_parts(scope, blob, parts.saturating_add(1)).await {
-            tracing::warn!(%error, object = %id, "an unfinished upload could not be deleted: the schedule will");
-        }
-        outcome
+        let (name, content_type) = (new.name.to_owned(), new.content_type.to_owned());
+        Ok((upload, Ready { label, name, content_type, length: new.length, key }))
     }
 
     /// Refuses early what the account has no room for; the transaction decides.
@@ -167,37 +142,6 @@ impl Vault {
         Ok(())
     }
 
-    async fn add_object(
-        &self,
-        scope: &Scope,
-        loaded: &Loaded,
-        (id, label, blob): (ObjectId, String, &str),
-        (new, put): (NewObject<'_>, Put),
-        key: &DataKey,
-        decided: &Decided,
-    ) -> Result<Committed<Object>, VaultError> {
-        let repository = loaded.repository.id;
-        let commitment = key.commit(CONTENT, &put.sha256)?;
-        let sha256: String = put.sha256.iter().map(|byte| format!("{byte:02x}")).collect();
-        let object = Object {
-            id,
-            repository,
-            name: new.name.to_owned(),
-            content_type: new.content_type.to_owned(),
-            classification: label.clone(),
-            bytes: put.bytes,
-            sha256: sha256.clone(),
-            created_at: self.context().now(),
-            deleted_at: None,
-        };
-        let meta = Sealed { name: object.name.clone(), content_type: object.content_type.clone(), sha256 };
-        let meta = serde_json::to_vec(&meta).map_err(|_| VaultError::Shape("an object's description"))?;
-        let sealed = key.seal(&object_binding(scope, repository, id, &label, META), &meta)?;
-        let act = create_act(scope, &object, commitment, key, decided);
-        let row = NewRow { object: &object, key: key.id(), commitment, blob, sealed: &sealed };
-        retried(|_| self.commit_object(scope, &row, act.clone())).await
-    }
-
     /// The transaction. The label was held against the declaration of before the upload; whatever
     /// changed since, it is still allowed, for a repository is never lowered. Its schedule stays as it is
     /// until the object is there.
@@ -207,16 +151,11 @@ impl Vault {
         row: &NewRow<'_>,
         act: Act,
     ) -> Result<Committed<Object>, VaultError> {
-        let signed = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
         let NewRow { object, key, commitment, blob, sealed } = row;
-        let bytes = signed(object.bytes);
-        let config = self.config();
-        let quota = [bytes.into(), signed(config.max_objects).into(), signed(config.max_object_bytes).into()];
+        let bytes = i64::try_from(object.bytes).unwrap_or(i64::MAX);
         let mut tx = self.store().begin(scope).await?;
         Self::keep_repository(&mut tx, object.repository).await?.ok_or(VaultError::NotFound("repository"))?;
-        if tx.execute(TAKE, &quota).await? != 1 {
-            return Err(VaultError::limit("objects", config.max_object_bytes, "bytes an account"));
-        }
+        self.end_upload(&mut tx, object.id, object.bytes).await?;
         let values = [
             (&object.repository).into(),
             (&object.id).into(),
@@ -251,7 +190,7 @@ fn create_act(
         .detail("bytes", object.bytes)
 }
 
-impl Upload<'_> {
+impl Upload {
     async fn receive<S, E>(&mut self, mut content: S, length: Option<u64>) -> Result<(), VaultError>
     where
         S: Stream<Item = Result<Bytes, E>> + Send + Unpin,
@@ -272,7 +211,7 @@ impl Upload<'_> {
                 self.put_full().await?;
             }
             // A part that outlives the sweep of blobs without a row would be swept while it is sent.
-            if self.vault.context().now().since(self.started) > MAX_UPLOAD {
+            if self.unfinished.vault.context().now().since(self.started) > MAX_UPLOAD {
                 return Err(VaultError::limit("upload", MAX_UPLOAD.seconds().unsigned_abs(), "seconds"));
             }
         }
@@ -286,23 +225,87 @@ impl Upload<'_> {
         while self.pending.len() >= PART_BYTES {
             let rest = self.pending.split_off(PART_BYTES);
             let part = std::mem::replace(&mut self.pending, rest);
-            self.vault.put_part(self.scope, self.blob, self.parts, part).await?;
-            self.parts = self.parts.saturating_add(1);
+            self.unfinished.put(part, self.bytes).await?;
         }
         Ok(())
     }
+}
 
-    async fn end(self) -> Result<Put, VaultError> {
-        let Self { vault, scope, blob, sealer, hash, mut pending, mut parts, bytes, .. } = self;
-        sealer.finish(&mut pending)?;
-        while !pending.is_empty() {
-            let rest = pending.split_off(PART_BYTES.min(pending.len()));
-            let part = std::mem::replace(&mut pending, rest);
-            vault.put_part(scope, blob, parts, part).await?;
-            parts = parts.saturating_add(1);
+/// An upload whose content is wholly received.
+struct Ending {
+    unfinished: Unfinished,
+    sealer: StreamSealer,
+    hash: digest::Context,
+    pending: Vec<u8>,
+    bytes: u64,
+}
+
+impl Ending {
+    /// Puts the last parts and adds the row; settles the upload if that can't be done.
+    async fn store(self, ready: Ready) -> Result<Committed<Object>, VaultError> {
+        let Self { mut unfinished, sealer, hash, mut pending, bytes } = self;
+        if let Err(error) = put_rest(&mut unfinished, sealer, &mut pending, bytes).await {
+            return Err(unfinished.fail(error).await);
         }
-        Ok(Put { bytes, sha256: hash.finish().as_ref().to_vec() })
+        store::crash_point("vault.object-uploaded"); // a crash here: blobs without a row; the schedule settles it
+        let sha256 = hash.finish().as_ref().to_vec();
+        unfinished.leave();
+        match add_object(&unfinished, ready, bytes, &sha256).await {
+            Ok(stored) => Ok(stored),
+            // Perhaps it is stored: the schedule looks, and settles it if it is not.
+            Err(error @ VaultError::Store(StoreError::Unknown)) => {
+                let Unfinished { vault, scope, decided, repository, id, .. } = &unfinished;
+                let object = Target::Object(*repository, *id).object_ref(scope);
+                vault.noted(scope, decided, Activity::ObjectCreate, object, Err(error)).await
+            }
+            Err(error) => Err(unfinished.fail(error).await),
+        }
     }
+}
+
+async fn put_rest(
+    unfinished: &mut Unfinished,
+    sealer: StreamSealer,
+    pending: &mut Vec<u8>,
+    bytes: u64,
+) -> Result<(), VaultError> {
+    sealer.finish(pending)?;
+    while !pending.is_empty() {
+        let rest = pending.split_off(PART_BYTES.min(pending.len()));
+        let part = std::mem::replace(pending, rest);
+        unfinished.put(part, bytes).await?;
+    }
+    Ok(())
+}
+
+async fn add_object(
+    unfinished: &Unfinished,
+    ready: Ready,
+    bytes: u64,
+    sha256: &[u8],
+) -> Result<Committed<Object>, VaultError> {
+    let Unfinished { vault, scope, decided, repository, id, blob, .. } = unfinished;
+    let Ready { label, name, content_type, key, .. } = ready;
+    let commitment = key.commit(CONTENT, sha256)?;
+    let sha256: String = sha256.iter().map(|byte| format!("{byte:02x}")).collect();
+    let object = Object {
+        id: *id,
+        repository: *repository,
+        name,
+        content_type,
+        classification: label.clone(),
+        bytes,
+        sha256: sha256.clone(),
+        created_at: vault.context().now(),
+        deleted_at: None,
+    };
+    let meta = Sealed { name: object.name.clone(), content_type: object.content_type.clone(), sha256 };
+    let meta = serde_json::to_vec(&meta).map_err(|_| VaultError::Shape("an object's description"))?;
+    let sealed = key.seal(&object_binding(scope, *repository, *id, &label, META), &meta)?;
+    let act = create_act(scope, &object, commitment, &key, decided);
+    let row = NewRow { object: &object, key: key.id(), commitment, blob, sealed: &sealed };
+    let commit = retried(|_| vault.commit_object(scope, &row, act.clone()));
+    NewDataKey::used_by(&mut [key], commit).await
 }
 
 #[cfg(test)]
@@ -320,47 +323,82 @@ mod tests {
         vault.0.blobs.list(None).try_collect::<Vec<_>>().await.unwrap().len()
     }
 
+    fn usage(h: &testkit::Harness) -> String {
+        h.tamper(store::Realm::Data, "SELECT objects, bytes FROM object_usage").remove(0)
+    }
+
     testkit::on_both_engines! {
         async fn an_unknown_outcome_keeps_the_parts(h: Harness) {
             let Sample { h, vault, scope, repository } = Sample::new(h).await;
             let decided = Decided::default();
-            let pieces = || futures::stream::iter([Ok::<_, std::io::Error>(Bytes::from_static(b"content"))]);
-            let object = vault.object_put(&scope, repository, NEW, pieces(), &decided).await.unwrap();
-            let blob = h.tamper(store::Realm::Data, "SELECT blob FROM object").remove(0);
-            // The row is there, but its commit's answer was lost.
-            let unknown: Result<(), _> = Err(VaultError::Store(StoreError::Unknown));
-            let error = vault.settle_upload(&scope, (object.id, &blob), 0, unknown).await.unwrap_err();
-            assert_eq!((error.code(), error.kind()), ("outcome-unknown", Kind::Unavailable));
-            let target = Target::Object(repository, object.id);
-            let noted: Result<(), _> = vault
-                .noted(&scope, &decided, Activity::ObjectCreate, target.object_ref(&scope), Err(error))
-                .await;
-            assert_eq!(noted.unwrap_err().code(), "outcome-unknown");
-            let reason = "SELECT COUNT(*) FROM event WHERE activity = 'object.create'";
-            assert_eq!(h.tamper(store::Realm::Data, reason), ["2"]);
-            let leaf = "SELECT leaf FROM event WHERE activity = 'object.create' ORDER BY seq DESC LIMIT 1";
-            let said: String = "outcome-unknown".bytes().map(|byte| format!("{byte:02x}")).collect();
-            assert!(h.tamper(store::Realm::Data, leaf).remove(0).contains(&said));
-            // The row is not there: the schedule deletes the parts, in its time.
-            let lost = vault.blob_name(ObjectId::new(&h.context).unwrap()).unwrap();
-            vault.put_part(&scope, &lost, 0, vec![1]).await.unwrap();
-            let unknown: Result<(), _> = Err(VaultError::Store(StoreError::Unknown));
-            let _ = vault.settle_upload(&scope, (object.id, &lost), 0, unknown).await.unwrap_err();
-            assert_eq!(parts(&vault).await, 2);
+            let pieces = futures::stream::iter([Ok::<_, std::io::Error>(Bytes::from_static(b"content"))]);
+            let object = vault.object_put(&scope, repository, NEW, pieces, &decided).await.unwrap();
+            let begin = || {
+                let id = ObjectId::new(&h.context).unwrap();
+                let blob = vault.blob_name(id).unwrap();
+                Unfinished::new(&vault, &scope, &decided, (repository, id, blob), None)
+            };
+            // The answer to its commit was lost, and it is not there: the schedule settles it, in time.
+            let mut lost = begin();
+            lost.put(vec![1], 1).await.unwrap();
+            lost.leave();
+            assert_eq!((parts(&vault).await, usage(&h)), (2, "2|8".into()));
             let runner = JobRunner::new(h.data.clone(), vault.job_handlers());
-            for _ in 0..42 {
-                h.clock.advance(Duration::from_seconds(3_601));
-                runner.run_due().await.unwrap();
-            }
-            assert_eq!(parts(&vault).await, 1);
+            h.clock.advance(Duration::from_seconds(3_601));
+            runner.run_due().await.unwrap();
+            assert_eq!((parts(&vault).await, usage(&h)), (2, "2|8".into()));
+            h.clock.advance(Duration::from_days(1));
+            runner.run_due().await.unwrap();
+            assert_eq!((parts(&vault).await, usage(&h)), (1, "1|7".into()));
             let content = vault.object_get(&scope, (repository, object.id), None, &decided).await.unwrap();
             let read: Vec<Bytes> = content.stream.try_collect().await.unwrap();
             assert_eq!(read.concat(), b"content");
             // Any other failure: at once.
-            vault.put_part(&scope, &lost, 0, vec![1]).await.unwrap();
-            let broken: Result<(), _> = Err(VaultError::Broken);
-            let _ = vault.settle_upload(&scope, (object.id, &lost), 0, broken).await.unwrap_err();
-            assert_eq!(parts(&vault).await, 1);
+            let mut broken = begin();
+            broken.put(vec![1], 1).await.unwrap();
+            assert_eq!(broken.fail(VaultError::Broken).await.kind(), Kind::Invalid);
+            assert_eq!((parts(&vault).await, usage(&h)), (1, "1|7".into()));
+        }
+
+        async fn a_last_part_that_fails_is_cleared_too(h: Harness) {
+            let Sample { h, vault, scope, repository } = Sample::new(h).await;
+            let decided = Decided::default();
+            let id = ObjectId::new(&h.context).unwrap();
+            let blob = vault.blob_name(id).unwrap();
+            // It came to be there, and its answer said that it did not.
+            vault.put_part(&scope, &blob, 0, vec![1]).await.unwrap();
+            let mut unfinished = Unfinished::new(&vault, &scope, &decided, (repository, id, blob), None);
+            unfinished.parts = 1;
+            let _ = unfinished.fail(VaultError::Blobs("no answer".into())).await;
+            assert_eq!(parts(&vault).await, 0);
+        }
+
+        async fn an_upload_whose_sender_goes_away_is_settled(h: Harness) {
+            let Sample { h, vault, scope, repository } = Sample::new(h).await;
+            let decided = Decided::default();
+            let piece = Bytes::from(vec![7; 3 * PART_BYTES]);
+            let pieces = futures::stream::iter([Ok::<_, std::io::Error>(piece)]).chain(futures::stream::pending());
+            {
+                let mut putting = std::pin::pin!(vault.object_put(&scope, repository, NEW, pieces, &decided));
+                let two_parts = async {
+                    while parts(&vault).await < 2 {
+                        tokio::task::yield_now().await;
+                    }
+                };
+                tokio::select! {
+                    _ = &mut putting => unreachable!("the sender never ends"),
+                    () = two_parts => {}
+                }
+                // What it takes is reserved while it comes.
+                assert_eq!(usage(&h), format!("1|{}", 3 * PART_BYTES));
+            }
+            let said: String = "content-broken-off".bytes().map(|byte| format!("{byte:02x}")).collect();
+            let leaves = "SELECT leaf FROM event WHERE activity = 'object.create'";
+            while !h.tamper(store::Realm::Data, leaves).iter().any(|leaf| leaf.contains(&said)) {
+                tokio::task::yield_now().await;
+            }
+            assert_eq!((parts(&vault).await, usage(&h)), (0, "0|0".into()));
+            assert_eq!(h.tamper(store::Realm::Data, "SELECT COUNT(*) FROM object_upload"), ["0"]);
         }
     }
 }

@@ -2,7 +2,7 @@
 //! them leaves.
 
 use base::{Classification, DataKeyId, RecordId, RepositoryId, SecretBytes};
-use keys::{DataKey, Purpose};
+use keys::{DataKey, DataKeyState, Purpose};
 use ledger::{Act, Activity, Commitment, ObjectRef};
 use store::{Row, Scope};
 
@@ -101,6 +101,7 @@ impl Vault {
         page: &PageOf<'_>,
         entries: Vec<Entry>,
     ) -> Result<Vec<Record>, VaultError> {
+        let entries = self.live(scope, entries).await?;
         let ids: Vec<DataKeyId> =
             entries.iter().filter(|entry| entry.sealed.is_some()).map(|entry| entry.key).collect();
         let mut keys = if ids.is_empty() {
@@ -117,7 +118,7 @@ impl Vault {
                 records.push(Record { meta: entry.meta, body: None });
                 continue;
             };
-            // A key that is destroyed: the record is erased, and only its row is still to go.
+            // Destroyed since it was looked at.
             let Some(Some(key)) = keys.next() else { continue };
             let body = open(scope, &key, &entry.meta, &sealed)?;
             records.push(Record { meta: entry.meta, body: Some(body) });
@@ -127,6 +128,15 @@ impl Vault {
             self.store().record(scope, act).await?;
         }
         Ok(records)
+    }
+
+    /// Without those whose key is gone: they are erased, and their rows are still to go, or came back with
+    /// an old copy of the data.
+    async fn live(&self, scope: &Scope, entries: Vec<Entry>) -> Result<Vec<Entry>, VaultError> {
+        let ids: Vec<DataKeyId> = entries.iter().map(|entry| entry.key).collect();
+        let states = self.keys().data_key_states(scope, &ids).await?;
+        let live = entries.into_iter().zip(states).filter(|(_, state)| *state == DataKeyState::Live);
+        Ok(live.map(|(entry, _)| entry).collect())
     }
 
     fn page_act(&self, scope: &Scope, page: &PageOf<'_>, level: &Classification, records: &[Record]) -> Act {

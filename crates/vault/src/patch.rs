@@ -13,7 +13,7 @@ use crate::{
     record::record_ref,
     row::Current,
     vault::retried,
-    write::{Draft, Plan},
+    write::Draft,
 };
 
 impl Vault {
@@ -53,18 +53,19 @@ impl Vault {
         let loaded = self.declaration(scope, repository, attempt).await?;
         let before = self.current(&mut self.reader(scope, attempt).await?, repository, id).await?;
         before.expect(expected)?;
-        let plan = self.plan_patch(scope, &loaded, before, change).await?;
+        let draft = self.draft_patch(scope, &loaded, before, change).await?;
+        let plan = self.plan(scope, &loaded, draft).await?;
         self.commit_plan(scope, &loaded, plan, once.as_ref(), decided).await
     }
 
-    /// Everything about a patch that needs no transaction.
-    pub(crate) async fn plan_patch(
+    /// A patched record, held against the declaration, with its key.
+    pub(crate) async fn draft_patch(
         &self,
         scope: &Scope,
         loaded: &Loaded,
         before: Current,
         change: NewRecord<'_>,
-    ) -> Result<Plan, VaultError> {
+    ) -> Result<Draft, VaultError> {
         let patch = body::parse_patch(change.body)?;
         // A label from before the repository was raised stays; one above what it may hold does not.
         let label = self.label_of(loaded, change.classification.or(Some(before.label.as_str())))?;
@@ -72,8 +73,14 @@ impl Vault {
         let old = before.open(scope, &key)?;
         let body = Body::parse(old.expose())?.patched(patch)?;
         loaded.check(&body.value)?;
-        let draft =
-            Draft { activity: Activity::RecordPatch, id: before.id, label, body, before: Some(before) };
-        self.plan(scope, loaded, draft, &key).await
+        let terms = self.terms(scope, loaded, &body).await?;
+        Ok(Draft {
+            activity: Activity::RecordPatch,
+            id: before.id,
+            label,
+            body: body.bytes,
+            terms,
+            before: Some((before, key)),
+        })
     }
 }

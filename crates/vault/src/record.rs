@@ -6,14 +6,8 @@ use serde::{Deserialize, Serialize};
 use store::{Committed, Scope};
 
 use crate::{
-    Decided, IdempotencyKey, Vault, VaultError,
-    body::Body,
-    declaration::Loaded,
-    idempotency::Answer,
-    reader::Attempt,
-    repository::label_within,
-    vault::retried,
-    write::{Draft, Plan},
+    Decided, IdempotencyKey, Vault, VaultError, body::Body, declaration::Loaded, idempotency::Answer,
+    reader::Attempt, repository::label_within, vault::retried, write::Draft,
 };
 
 /// A record to be stored.
@@ -54,6 +48,9 @@ impl Answer for Written {
     }
     fn object(&self) -> ObjectRef {
         ObjectRef::new("record", self.id).in_repository(self.repository)
+    }
+    fn targets(&self) -> Vec<[u8; 16]> {
+        vec![*self.id.as_bytes()]
     }
 }
 
@@ -127,24 +124,24 @@ impl Vault {
             return Ok(answer);
         }
         let loaded = self.declaration(scope, repository, attempt).await?;
-        let plan = self.plan_create(scope, &loaded, id, new).await?;
+        let plan = self.plan(scope, &loaded, self.draft_create(scope, &loaded, id, new).await?).await?;
         self.commit_plan(scope, &loaded, plan, once.as_ref(), decided).await
     }
 
-    /// Everything about a new record that needs no transaction.
-    pub(crate) async fn plan_create(
+    /// A new record, held against the declaration.
+    pub(crate) async fn draft_create(
         &self,
         scope: &Scope,
         loaded: &Loaded,
         id: RecordId,
         new: NewRecord<'_>,
-    ) -> Result<Plan, VaultError> {
+    ) -> Result<Draft, VaultError> {
         let body = Body::parse(new.body)?;
         loaded.check(&body.value)?;
         let label = self.label_of(loaded, new.classification)?;
-        let key = self.keys().new_data_key(scope).await?;
-        let draft = Draft { activity: Activity::RecordCreate, id, label, body, before: None };
-        self.plan(scope, loaded, draft, &key).await
+        let terms = self.terms(scope, loaded, &body).await?;
+        let body = body.bytes;
+        Ok(Draft { activity: Activity::RecordCreate, id, label, body, terms, before: None })
     }
 
     /// The label of a write: the one given, or the repository's.

@@ -1,7 +1,7 @@
 //! Replacing a record's body. The version before it stays readable until the record is erased.
 
 use base::{RecordId, RepositoryId};
-use keys::Purpose;
+use keys::{NewDataKey, Purpose};
 use ledger::Activity;
 use store::{Committed, Scope};
 
@@ -54,25 +54,32 @@ impl Vault {
         let loaded = self.declaration(scope, repository, attempt).await?;
         let before = self.current(&mut self.reader(scope, attempt).await?, repository, id).await?;
         before.expect(expected)?;
-        let plan = self.plan_replace(scope, &loaded, before, new).await?;
+        let draft = self.draft_replace(scope, &loaded, before, new).await?;
+        let plan = self.plan(scope, &loaded, draft).await?;
         self.commit_plan(scope, &loaded, plan, once.as_ref(), decided).await
     }
 
-    /// Everything about a replacement that needs no transaction.
-    pub(crate) async fn plan_replace(
+    /// A replacement, held against the declaration, with the record's key.
+    pub(crate) async fn draft_replace(
         &self,
         scope: &Scope,
         loaded: &Loaded,
         before: Current,
         new: NewRecord<'_>,
-    ) -> Result<Plan, VaultError> {
+    ) -> Result<Draft, VaultError> {
         let body = Body::parse(new.body)?;
         loaded.check(&body.value)?;
         let label = self.label_of(loaded, new.classification)?;
         let key = self.keys().data_key(scope, before.key, Purpose::Write).await?;
-        let draft =
-            Draft { activity: Activity::RecordUpdate, id: before.id, label, body, before: Some(before) };
-        self.plan(scope, loaded, draft, &key).await
+        let terms = self.terms(scope, loaded, &body).await?;
+        Ok(Draft {
+            activity: Activity::RecordUpdate,
+            id: before.id,
+            label,
+            body: body.bytes,
+            terms,
+            before: Some((before, key)),
+        })
     }
 
     /// Commits one planned version with its event.
@@ -80,7 +87,7 @@ impl Vault {
         &self,
         scope: &Scope,
         loaded: &Loaded,
-        plan: Plan,
+        mut plan: Plan,
         once: Option<&crate::idempotency::Once>,
         decided: &Decided,
     ) -> Result<Committed<Written>, VaultError> {
@@ -91,7 +98,7 @@ impl Vault {
         self.check_revision(&mut tx, loaded).await?;
         plan.apply(&mut tx).await?;
         store::crash_point("vault.record-before-commit"); // a crash here: nothing of the version is there
-        let committed = tx.commit(written, act).await?;
+        let committed = NewDataKey::used_by(plan.fresh.as_mut_slice(), tx.commit(written, act)).await?;
         store::crash_point("vault.record-committed"); // a crash here: it is stored, and nobody was told
         Ok(committed)
     }

@@ -1,4 +1,5 @@
-//! Restoring what was deleted, within the window.
+//! Restoring what was deleted: within the window, and for as long as something keeps it from being
+//! erased.
 
 use ledger::{Act, Activity};
 use store::{Committed, Scope};
@@ -11,19 +12,24 @@ use crate::{
 };
 
 impl Vault {
-    /// Restores a deleted record or object, as it was.
+    /// Restores a deleted record or object, as it was. `expected` is the version that the caller knows,
+    /// if it must still be that one. After the window too, while a hold or a retention period by law or
+    /// contract keeps it: what is kept must not be out of reach.
     ///
     /// # Errors
-    /// [`VaultError::WindowClosed`] after the window, [`VaultError::NotDeleted`], [`VaultError::NotFound`].
+    /// [`VaultError::WindowClosed`] after the window and all that keeps it, [`VaultError::NotDeleted`],
+    /// [`VaultError::Changed`], [`VaultError::NotFound`].
     pub async fn restore(
         &self,
         scope: &Scope,
         target: Target,
+        expected: Option<u64>,
         once: Option<IdempotencyKey<'_>>,
         decided: &Decided,
     ) -> Result<Committed<Lifecycle>, VaultError> {
         let activity = target.activity(Activity::RecordRestore, Activity::ObjectRestore);
-        let outcome = retried(|attempt| self.restore_target(scope, target, once, decided, attempt)).await;
+        let outcome =
+            retried(|attempt| self.restore_target(scope, target, (expected, once), decided, attempt)).await;
         self.noted(scope, decided, activity, target.object_ref(scope), outcome).await
     }
 
@@ -31,7 +37,7 @@ impl Vault {
         &self,
         scope: &Scope,
         target: Target,
-        once: Option<IdempotencyKey<'_>>,
+        (expected, once): (Option<u64>, Option<IdempotencyKey<'_>>),
         decided: &Decided,
         attempt: Attempt,
     ) -> Result<Committed<Lifecycle>, VaultError> {
@@ -41,15 +47,19 @@ impl Vault {
         }
         let head = self.head(scope, &target, attempt).await?;
         let deleted_at = head.deleted_at.ok_or(VaultError::NotDeleted)?;
-        let until = deleted_at.plus(self.restore_window());
-        if self.context().now() >= until {
+        head.expect(expected)?;
+        let window = self.restore_window();
+        let until = deleted_at.plus(window).max(head.restorable_until(deleted_at, window));
+        if self.context().now() >= until && !head.held() {
             return Err(VaultError::WindowClosed(until));
         }
         let restored = Lifecycle::of(&target, &head);
         let repository = target.repository();
         let mut tx = self.store().begin(scope).await?;
         self.claim(&mut tx, once.as_ref(), &restored).await?;
-        let values = [(&repository).into(), target.id().into(), deleted_at.into()];
+        // The version too: it may have been restored, changed and deleted again since it was looked at.
+        let version = i64::try_from(head.version).unwrap_or(i64::MAX);
+        let values = [(&repository).into(), target.id().into(), deleted_at.into(), version.into()];
         if tx.execute(mark_restored(target.kind()), &values).await? != 1 {
             return Err(stale());
         }

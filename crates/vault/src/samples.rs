@@ -9,7 +9,12 @@ use object_store::memory::InMemory;
 use store::Scope;
 use testkit::Harness;
 
-use crate::{Basis, Decided, NewRepository, Retention, Vault, VaultConfig};
+use crate::{Basis, Decided, HoldDecision, NewRepository, Retention, Vault, VaultConfig};
+
+/// A decision about a hold.
+pub(crate) const fn said(reason: &str) -> HoldDecision<'_> {
+    HoldDecision { person: "A. Counsel", reason }
+}
 
 pub(crate) struct Sample {
     pub(crate) h: Harness,

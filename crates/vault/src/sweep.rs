@@ -5,12 +5,13 @@
 use std::fmt::Write as _;
 
 use base::{Duration, RepositoryId, Timestamp};
+use ledger::{Act, Activity, ObjectRef};
 use serde::{Deserialize, Serialize};
-use store::{JobError, JobFuture, JobHandler, Lease, Next, Row, Scope, Scoped, delete, select};
+use store::{JobError, JobFuture, JobHandler, Lease, Next, Row, Scope, Scoped, select};
 
 use crate::{
     Cause, Decided, Target, TargetKind, Vault, VaultError, declaration::parse_stored, erase::Verdict,
-    vault::retried,
+    idempotency::drop_expired, vault::retried,
 };
 
 /// The kind of the job.
@@ -19,6 +20,9 @@ pub(crate) const KIND: &str = "vault.sweep";
 pub(crate) const MAX_ATTEMPTS: u32 = u32::MAX;
 /// Most steps of one run.
 const MAX_STEPS: usize = 64;
+
+/// Most held things of a kind that a pass counts in a repository.
+const HELD_COUNTED: i64 = 1_000;
 
 /// What a run does next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,6 +34,8 @@ enum Stage {
     Deleted,
     /// Answers whose idempotency keys expired.
     Answers,
+    /// Uploads that a crash left.
+    Uploads,
     /// Blobs without a row.
     Orphans,
 }
@@ -63,39 +69,58 @@ const fn records() -> TargetKind {
 }
 
 const NEXT_REPOSITORY: Scoped =
-    select!(["id, declaration"] from "repository" where "id > $2" then "ORDER BY id LIMIT 1");
-const THIS_REPOSITORY: Scoped = select!(["id, declaration"] from "repository" where "id = $2");
+    select!(["id, declaration, holds"] from "repository" where "id > $2" then "ORDER BY id LIMIT 1");
+const THIS_REPOSITORY: Scoped = select!(["id, declaration, holds"] from "repository" where "id = $2");
 
 /// Ids are in order of creation: what is due stands before a bound, at the front of the primary key.
+/// What a hold of its own keeps is not due.
 pub(crate) const fn due(kind: TargetKind) -> Scoped {
     match kind {
         TargetKind::Record => select!(
-            ["id, erasing_at"] from "record" where "repository_id = $2 AND id > $3 AND id < $4" then "ORDER BY id LIMIT $5"
+            ["id, erasing_at"] from "record" where "repository_id = $2 AND id > $3 AND id < $4 AND holds = 0"
+            then "ORDER BY id LIMIT $5"
         ),
         TargetKind::Object => select!(
-            ["id, erasing_at"] from "object" where "repository_id = $2 AND id > $3 AND id < $4" then "ORDER BY id LIMIT $5"
+            ["id, erasing_at"] from "object" where "repository_id = $2 AND id > $3 AND id < $4 AND holds = 0"
+            then "ORDER BY id LIMIT $5"
         ),
     }
 }
 
+/// What was deleted long enough ago, and neither a hold of its own nor one on its repository keeps.
 pub(crate) const fn deleted(kind: TargetKind) -> Scoped {
     match kind {
         TargetKind::Record => select!(
-            ["id, erasing_at, repository_id, deleted_at"] from "record"
-            where "deleted_at IS NOT NULL AND deleted_at >= $3 AND deleted_at <= $2 AND (deleted_at > $3 OR id > $4)"
-            then "ORDER BY deleted_at, id LIMIT $5"
+            ["x.id, x.erasing_at, x.repository_id, x.deleted_at"]
+            from "record x JOIN repository p ON p.account_id = x.account_id AND p.id = x.repository_id" on "x"
+            where "x.deleted_at IS NOT NULL AND x.deleted_at >= $3 AND x.deleted_at <= $2 AND (x.deleted_at > $3 OR x.id > $4) AND x.holds = 0 AND p.holds = 0"
+            then "ORDER BY x.deleted_at, x.id LIMIT $5"
         ),
         TargetKind::Object => select!(
-            ["id, erasing_at, repository_id, deleted_at"] from "object"
-            where "deleted_at IS NOT NULL AND deleted_at >= $3 AND deleted_at <= $2 AND (deleted_at > $3 OR id > $4)"
-            then "ORDER BY deleted_at, id LIMIT $5"
+            ["x.id, x.erasing_at, x.repository_id, x.deleted_at"]
+            from "object x JOIN repository p ON p.account_id = x.account_id AND p.id = x.repository_id" on "x"
+            where "x.deleted_at IS NOT NULL AND x.deleted_at >= $3 AND x.deleted_at <= $2 AND (x.deleted_at > $3 OR x.id > $4) AND x.holds = 0 AND p.holds = 0"
+            then "ORDER BY x.deleted_at, x.id LIMIT $5"
+        ),
+    }
+}
+
+/// What would be due if no hold kept it: its own, or with `$4` above 0 one on the repository.
+const fn held(kind: TargetKind) -> Scoped {
+    match kind {
+        TargetKind::Record => select!(
+            ["id"] from "record" where "repository_id = $2 AND id < $3 AND holds + $4 > 0 AND erasing_at IS NULL"
+            then "ORDER BY id LIMIT $5"
+        ),
+        TargetKind::Object => select!(
+            ["id"] from "object" where "repository_id = $2 AND id < $3 AND holds + $4 > 0 AND erasing_at IS NULL"
+            then "ORDER BY id LIMIT $5"
         ),
     }
 }
 
 const EXPIRED: Scoped =
     select!(["digest"] from "idempotency" where "expires_at <= $2" then "ORDER BY expires_at LIMIT $3");
-const DROP_ANSWER: Scoped = delete!("idempotency" where "digest = $2 AND expires_at <= $3");
 
 /// Runs the schedule of one account.
 pub(crate) struct SweepJob {
@@ -116,6 +141,13 @@ impl SweepJob {
                 Stage::Retention => self.vault.sweep_due(scope, &mut progress).await?,
                 Stage::Deleted => self.vault.sweep_deleted(scope, &mut progress).await?,
                 Stage::Answers => self.vault.sweep_answers(scope, &mut progress).await?,
+                Stage::Uploads => {
+                    let worked = self.vault.sweep_uploads(scope).await?;
+                    if !worked {
+                        progress.go_to(Stage::Orphans);
+                    }
+                    worked
+                }
                 Stage::Orphans => {
                     self.vault.sweep_orphans(scope, progress.shard).await?;
                     let shard = progress.shard.wrapping_add(1) % crate::blob::SHARDS;
@@ -195,21 +227,56 @@ impl Vault {
         let before = id_bound(self.context().now().minus(period));
         let after = progress.after();
         let limit = self.batch_limit();
+        let all_held = row.count(2)? > 0;
         let values = [(&repository).into(), (&after).into(), (&before).into(), (limit as i64).into()];
-        let rows = read.rows(due(progress.kind), &values).await?;
+        // Under a hold on the repository nothing is due: it is not looked at row by row, hour by hour.
+        let rows = if all_held { Vec::new() } else { read.rows(due(progress.kind), &values).await? };
         let next = read.row(NEXT_REPOSITORY, &[(&repository).into()]).await?;
         drop(read);
         let targets = read_targets(progress.kind, &rows, Some(repository))?;
         if let Some(last) = rows.last() {
             progress.set_after(last.blob(0)?);
         }
-        if rows.len() < limit && !progress.next_kind() {
+        let ended = rows.len() < limit && !progress.next_kind();
+        if ended {
             match next {
                 Some(row) => progress.repository = Some(row.id(0)?),
                 None => progress.go_to(Stage::Deleted),
             }
         }
-        self.sweep_erase(scope, &targets, Cause::Retention).await
+        let worked = self.sweep_erase(scope, &targets, Cause::Retention).await?;
+        if ended {
+            self.note_held(scope, repository, &before, all_held).await?;
+        }
+        Ok(worked)
+    }
+
+    /// One event for each repository and pass says how much holds keep beyond its period.
+    async fn note_held(
+        &self,
+        scope: &Scope,
+        repository: RepositoryId,
+        before: &[u8; 16],
+        all_held: bool,
+    ) -> Result<(), VaultError> {
+        let mut read = self.store().read(scope).await?;
+        let mut count = 0;
+        for kind in [TargetKind::Record, TargetKind::Object] {
+            let all = i64::from(all_held);
+            let values = [(&repository).into(), before.into(), all.into(), HELD_COUNTED.into()];
+            count += read.rows(held(kind), &values).await?.len();
+        }
+        drop(read);
+        if count == 0 {
+            return Ok(());
+        }
+        let object =
+            ObjectRef::new("repository", repository).in_account(scope.account()).in_repository(repository);
+        let act = Act::refused(Activity::RetentionAct, object, "legal-hold", Some("DD-1"))
+            .detail("cause", Cause::Retention.as_str())
+            .detail("held_at_least", count);
+        self.store().record(scope, act).await?;
+        Ok(())
     }
 
     /// Erases one batch of what was deleted long enough ago; whether there was any.
@@ -241,7 +308,7 @@ impl Vault {
 
     async fn sweep_erase(&self, scope: &Scope, targets: &[Target], cause: Cause) -> Result<bool, VaultError> {
         let decided = Decided::default();
-        let verdicts = retried(|_| self.mark(scope, targets, cause, &decided)).await?;
+        let verdicts = retried(|_| self.mark(scope, targets, (cause, None), &decided)).await?;
         let marked: Vec<Target> = targets
             .iter()
             .zip(&verdicts)
@@ -252,7 +319,7 @@ impl Vault {
             return Ok(false);
         }
         store::crash_point("vault.sweep-marked"); // a crash here: the job of the erasure finishes it
-        let _done = self.finish(scope, &marked, cause, &decided).await?;
+        let _done = self.finish(scope, &marked, &decided).await?;
         Ok(true)
     }
 
@@ -263,17 +330,17 @@ impl Vault {
         let rows =
             self.store().read(scope).await?.rows(EXPIRED, &[now.into(), (limit as i64).into()]).await?;
         if rows.len() < limit {
-            progress.go_to(Stage::Orphans);
+            progress.go_to(Stage::Uploads);
         }
         if rows.is_empty() {
             return Ok(false);
         }
         let mut tx = self.store().begin(scope).await?;
         for row in &rows {
-            tx.execute(DROP_ANSWER, &[row.blob(0)?.into(), now.into()]).await?;
+            drop_expired(&mut tx, row.blob(0)?, now).await?;
         }
-        let object = ledger::ObjectRef::new("account", scope.account()).in_account(scope.account());
-        let act = ledger::Act::new(ledger::Activity::RetentionAct, object)
+        let object = ObjectRef::new("account", scope.account()).in_account(scope.account());
+        let act = Act::new(Activity::RetentionAct, object)
             .detail("what", "idempotency answers")
             .detail("count", rows.len());
         tx.commit((), act).await?.into_inner();

@@ -1,12 +1,16 @@
 //! What can be deleted, held and erased: a record or an object. The statements of both, side by side,
 //! so that one rule serves both.
 
-use base::{Classification, DataKeyId, Id, IdKind, ObjectId, RecordId, RepositoryId, Timestamp, kinds};
+use base::{
+    Classification, DataKeyId, Duration, Id, IdKind, ObjectId, RecordId, RepositoryId, Timestamp, kinds,
+};
 use ledger::{Activity, Commitment, ObjectRef};
 use serde::{Deserialize, Serialize};
 use store::{Row, Scope, Scoped, select, update};
 
-use crate::{Retention, Vault, VaultError, declaration::parse_stored, reader::Attempt, row::commitment};
+use crate::{
+    Cause, Retention, Vault, VaultError, declaration::parse_stored, reader::Attempt, row::commitment,
+};
 
 /// Which kind of thing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -97,6 +101,8 @@ pub(crate) struct Head {
     pub(crate) created_at: Timestamp,
     pub(crate) deleted_at: Option<Timestamp>,
     pub(crate) erasing_at: Option<Timestamp>,
+    /// Why its erasure was decided, if it was.
+    pub(crate) erasing_cause: Option<Cause>,
     pub(crate) holds: u64,
     pub(crate) repository_holds: u64,
     pub(crate) commitment: Commitment,
@@ -112,12 +118,12 @@ pub(crate) struct Head {
 pub(crate) const fn head_of(kind: TargetKind) -> Scoped {
     match kind {
         TargetKind::Record => select!(
-            ["x.classification, p.classification, x.key_id, x.created_at, x.deleted_at, x.erasing_at, x.holds, p.holds, x.commitment, p.declaration, x.bytes, x.version, x.terms"]
+            ["x.classification, p.classification, x.key_id, x.created_at, x.deleted_at, x.erasing_at, x.erasing_cause, x.holds, p.holds, x.commitment, p.declaration, x.bytes, x.version, x.terms"]
             from "record x JOIN repository p ON p.account_id = x.account_id AND p.id = x.repository_id"
             on "x" where "x.repository_id = $2 AND x.id = $3"
         ),
         TargetKind::Object => select!(
-            ["x.classification, p.classification, x.key_id, x.created_at, x.deleted_at, x.erasing_at, x.holds, p.holds, x.commitment, p.declaration, x.bytes, 1, x.blob"]
+            ["x.classification, p.classification, x.key_id, x.created_at, x.deleted_at, x.erasing_at, x.erasing_cause, x.holds, p.holds, x.commitment, p.declaration, x.bytes, 1, x.blob"]
             from "object x JOIN repository p ON p.account_id = x.account_id AND p.id = x.repository_id"
             on "x" where "x.repository_id = $2 AND x.id = $3"
         ),
@@ -138,30 +144,30 @@ pub(crate) const fn mark_deleted(kind: TargetKind) -> Scoped {
     }
 }
 
-/// Takes the mark of a deletion at `$4` away.
+/// Takes the mark of a deletion at `$4` away, of the version `$5`.
 pub(crate) const fn mark_restored(kind: TargetKind) -> Scoped {
     match kind {
         TargetKind::Record => update!(
             "record" set "deleted_at = NULL"
-            where "repository_id = $2 AND id = $3 AND deleted_at = $4 AND erasing_at IS NULL"
+            where "repository_id = $2 AND id = $3 AND deleted_at = $4 AND version = $5 AND erasing_at IS NULL"
         ),
         TargetKind::Object => update!(
             "object" set "deleted_at = NULL"
-            where "repository_id = $2 AND id = $3 AND deleted_at = $4 AND erasing_at IS NULL"
+            where "repository_id = $2 AND id = $3 AND deleted_at = $4 AND 1 = $5 AND erasing_at IS NULL"
         ),
     }
 }
 
-/// Marks a target's erasure decided at `$4`, if its deletion is still as it was when that was decided
-/// (`$5`, or -1), and no hold keeps it.
+/// Marks a target's erasure decided at `$4` for the cause `$6`, if its deletion is still as it was when
+/// that was decided (`$5`, or -1), and no hold keeps it.
 pub(crate) const fn mark_erasing(kind: TargetKind) -> Scoped {
     match kind {
         TargetKind::Record => update!(
-            "record" set "erasing_at = $4, deleted_at = COALESCE(deleted_at, $4)"
+            "record" set "erasing_at = $4, erasing_cause = $6, deleted_at = COALESCE(deleted_at, $4)"
             where "repository_id = $2 AND id = $3 AND COALESCE(deleted_at, -1) = $5 AND erasing_at IS NULL AND holds = 0"
         ),
         TargetKind::Object => update!(
-            "object" set "erasing_at = $4, deleted_at = COALESCE(deleted_at, $4)"
+            "object" set "erasing_at = $4, erasing_cause = $6, deleted_at = COALESCE(deleted_at, $4)"
             where "repository_id = $2 AND id = $3 AND COALESCE(deleted_at, -1) = $5 AND erasing_at IS NULL AND holds = 0"
         ),
     }
@@ -181,6 +187,18 @@ pub(crate) const fn add_holds(kind: TargetKind) -> Scoped {
     }
 }
 
+/// A target's holds in force, unless it is being erased.
+pub(crate) const fn holds_of(kind: TargetKind) -> Scoped {
+    match kind {
+        TargetKind::Record => {
+            select!(["holds"] from "record" where "repository_id = $2 AND id = $3 AND erasing_at IS NULL")
+        }
+        TargetKind::Object => {
+            select!(["holds"] from "object" where "repository_id = $2 AND id = $3 AND erasing_at IS NULL")
+        }
+    }
+}
+
 impl Vault {
     pub(crate) fn parse_head(&self, kind: TargetKind, row: &Row) -> Result<Head, VaultError> {
         let label = row.text(0)?.to_owned();
@@ -192,14 +210,15 @@ impl Vault {
             created_at: row.time(3)?,
             deleted_at: row.opt_time(4)?,
             erasing_at: row.opt_time(5)?,
-            holds: row.count(6)?,
-            repository_holds: row.count(7)?,
-            commitment: commitment(row.blob(8)?)?,
-            retention: parse_stored(row.text(9)?)?.retention,
-            bytes: row.count(10)?,
-            version: row.count(11)?,
-            terms: if kind == TargetKind::Record { row.blob(12)?.to_vec() } else { Vec::new() },
-            blob: if kind == TargetKind::Object { Some(row.text(12)?.to_owned()) } else { None },
+            erasing_cause: row.opt_text(6)?.and_then(Cause::parse),
+            holds: row.count(7)?,
+            repository_holds: row.count(8)?,
+            commitment: commitment(row.blob(9)?)?,
+            retention: parse_stored(row.text(10)?)?.retention,
+            bytes: row.count(11)?,
+            version: row.count(12)?,
+            terms: if kind == TargetKind::Record { row.blob(13)?.to_vec() } else { Vec::new() },
+            blob: if kind == TargetKind::Object { Some(row.text(13)?.to_owned()) } else { None },
         })
     }
 
@@ -222,6 +241,24 @@ impl Head {
     /// Whether a hold keeps it.
     pub(crate) const fn held(&self) -> bool {
         self.holds > 0 || self.repository_holds > 0
+    }
+    /// Why it is erased, once that is decided.
+    pub(crate) fn cause(&self) -> Cause {
+        self.erasing_cause.unwrap_or(Cause::Request)
+    }
+    /// An error unless the version that the caller read, if it gave one, is the current one.
+    pub(crate) fn expect(&self, expected: Option<u64>) -> Result<(), VaultError> {
+        match expected {
+            Some(version) if version != self.version => Err(VaultError::Changed { current: self.version }),
+            _ => Ok(()),
+        }
+    }
+    /// Until when it will be there to be restored, if it is deleted at that time and no hold comes: what
+    /// law or contract keeps is kept to the end of its period; anything else to the end of the window,
+    /// or of its period if that comes first.
+    pub(crate) fn restorable_until(&self, deleted_at: Timestamp, window: Duration) -> Timestamp {
+        let until = self.retained_until();
+        if self.retention.basis.permits_early_erasure() { deleted_at.plus(window).min(until) } else { until }
     }
     /// The end of its retention period.
     pub(crate) fn retained_until(&self) -> Timestamp {

@@ -11,7 +11,11 @@ use quick_cache::sync::Cache;
 use store::{JobHandler, Store, StoreError};
 
 use crate::{
-    VaultConfig, VaultError, declaration::Loaded, erase::EraseJob, reader::Attempt, sweep::SweepJob,
+    VaultConfig, VaultError,
+    declaration::{ByPatterns, Loaded},
+    erase::EraseJob,
+    reader::Attempt,
+    sweep::SweepJob,
 };
 
 /// How often an operation starts afresh when another change came first.
@@ -29,7 +33,7 @@ pub(crate) struct Inner {
     pub(crate) config: VaultConfig,
     pub(crate) signer: Arc<LogSigner>,
     /// Keyed by account first: one account's declaration never serves another.
-    pub(crate) declarations: Cache<(AccountId, RepositoryId), Arc<Loaded>>,
+    pub(crate) declarations: Cache<(AccountId, RepositoryId), Arc<Loaded>, ByPatterns>,
     pub(crate) secrets: Secrets,
 }
 
@@ -66,7 +70,8 @@ impl Vault {
             blob: secret(&keys, "vault blob path").await?,
             page: secret(&keys, "vault page commitment").await?,
         };
-        let declarations = Cache::new(config.cached_repositories);
+        let weight = config.cached_repositories as u64;
+        let declarations = Cache::with_weighter(config.cached_repositories, weight, ByPatterns);
         let inner = Inner { store, keys, blobs, scheme, config, signer, declarations, secrets };
         Ok(Self(Arc::new(inner)))
     }

@@ -1,6 +1,7 @@
 //! The versions of a record, newest first.
 
 use base::{RecordId, RepositoryId, Timestamp};
+use keys::DataKeyState;
 use ledger::{Act, Activity};
 use serde::Serialize;
 use store::{Scope, Scoped, select};
@@ -57,6 +58,10 @@ impl Vault {
         let values = [(&repository).into(), (&id).into(), below.into(), (limit as i64).into()];
         let rows = read.rows(VERSIONS, &values).await?;
         drop(read);
+        if self.keys().data_key_states(scope, &[current.key]).await? != [DataKeyState::Live] {
+            // Erased, and its row came back with an old copy of the data.
+            return Err(VaultError::NotFound("record"));
+        }
         let mut versions = Vec::with_capacity(limit);
         if current.version < before {
             versions.push(VersionMeta {

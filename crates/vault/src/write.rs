@@ -2,8 +2,8 @@
 //! there are only statements: one for the record, one for the version that it replaces, and one for
 //! each searchable field that changed.
 
-use base::{DataKeyId, RecordId, RepositoryId, Timestamp};
-use keys::{DataKey, INDEX_DIGEST_BYTES};
+use base::{DataKeyId, RecordId, RepositoryId, SecretBytes, Timestamp};
+use keys::{DataKey, INDEX_DIGEST_BYTES, NewDataKey};
 use ledger::{Act, Activity, Commitment};
 use store::{Scope, Scoped, Tx, delete, insert, update};
 
@@ -22,9 +22,12 @@ pub(crate) struct Draft {
     pub(crate) activity: Activity,
     pub(crate) id: RecordId,
     pub(crate) label: String,
-    pub(crate) body: Body,
-    /// The version that it replaces.
-    pub(crate) before: Option<Current>,
+    /// The body's bytes; its parsed values, which may take many times as much, are gone by now.
+    pub(crate) body: SecretBytes,
+    /// The digests of its searchable fields.
+    pub(crate) terms: Vec<u8>,
+    /// The version that it replaces, and the record's key; a new record gets a key of its own.
+    pub(crate) before: Option<(Current, DataKey)>,
 }
 
 /// A version, sealed and ready for its transaction.
@@ -42,6 +45,8 @@ pub(crate) struct Plan {
     terms: Vec<u8>,
     sealed: Vec<u8>,
     before: Option<Current>,
+    /// A new record's key, until its commit.
+    pub(crate) fresh: Option<NewDataKey>,
 }
 
 const ADD: Scoped = insert!(
@@ -61,24 +66,26 @@ pub(crate) const DROP_TERM: Scoped =
     delete!("record_term" where "repository_id = $2 AND digest = $3 AND record_id = $4");
 
 impl Vault {
-    /// Seals a draft with the record's key.
+    /// Seals a draft with the record's key. A new record's is made here, once nothing is left to be
+    /// refused.
     pub(crate) async fn plan(
         &self,
         scope: &Scope,
         loaded: &Loaded,
         draft: Draft,
-        key: &DataKey,
     ) -> Result<Plan, VaultError> {
-        let Draft { activity, id, label, body, before } = draft;
-        let version = before.as_ref().map_or(1, |before| before.version.saturating_add(1));
-        if version > MAX_VERSIONS {
-            return Err(VaultError::limit("versions", MAX_VERSIONS, "a record"));
-        }
+        let Draft { activity, id, label, body, terms, before } = draft;
+        let (before, key) = before.map_or((None, None), |(before, key)| (Some(before), Some(key)));
+        let version = next_version(before.as_ref())?;
+        let fresh = match key {
+            Some(_) => None,
+            None => Some(self.keys().new_data_key(scope).await?),
+        };
+        let key = key.as_ref().or(fresh.as_deref()).ok_or(VaultError::Shape("a key"))?;
         let repository = loaded.repository.id;
         let binding = record_binding(scope, repository, id, &label, version);
-        let sealed = key.seal(&binding, body.bytes.expose())?;
-        let commitment = key.commit(BODY, body.bytes.expose())?;
-        let terms = self.terms(scope, loaded, &body).await?;
+        let sealed = key.seal(&binding, body.expose())?;
+        let commitment = key.commit(BODY, body.expose())?;
         let now = self.context().now();
         Ok(Plan {
             activity,
@@ -88,17 +95,23 @@ impl Vault {
             version,
             now,
             created_at: before.as_ref().map_or(now, |before| before.created_at),
-            bytes: body.bytes.expose().len(),
+            bytes: body.expose().len(),
             commitment,
             terms,
             sealed,
             before,
             label,
+            fresh,
         })
     }
 
     /// The digests of a body's searchable fields, in the order of the fields, none twice.
-    async fn terms(&self, scope: &Scope, loaded: &Loaded, body: &Body) -> Result<Vec<u8>, VaultError> {
+    pub(crate) async fn terms(
+        &self,
+        scope: &Scope,
+        loaded: &Loaded,
+        body: &Body,
+    ) -> Result<Vec<u8>, VaultError> {
         let mut terms: Vec<u8> = Vec::new();
         for pointer in &loaded.repository.searchable {
             let Some(value) = body.value.pointer(pointer).and_then(field::indexed) else { continue };
@@ -110,6 +123,15 @@ impl Vault {
         }
         Ok(terms)
     }
+}
+
+/// The number of the version that replaces this one.
+pub(crate) fn next_version(before: Option<&Current>) -> Result<u64, VaultError> {
+    let version = before.map_or(1, |before| before.version.saturating_add(1));
+    if version > MAX_VERSIONS {
+        return Err(VaultError::limit("versions", MAX_VERSIONS, "a record"));
+    }
+    Ok(version)
 }
 
 /// Whether a digest is among those of a row.

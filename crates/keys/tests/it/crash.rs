@@ -2,13 +2,14 @@
 //! again. The child process runs the operation and dies; the test looks at what it left.
 
 use std::{
+    collections::BTreeSet,
     path::{Path, PathBuf},
     process::Command,
     sync::Arc,
 };
 
 use base::{
-    AccountId, Actor, ClientId, Context, DataKeyId, RequestId, SecretBytes, ServerId, SystemEntropy,
+    AccountId, Actor, ClientId, Context, DataKeyId, RequestId, Secret, SecretBytes, ServerId, SystemEntropy,
     Timestamp,
 };
 use keys::{FileProvider, KeyError, Keys, Limits, Provider as _, Purpose};
@@ -33,18 +34,17 @@ struct World {
 
 impl World {
     async fn open(path: &Path, seconds: i64) -> Self {
+        Self::open_on(path, sqlite(path), seconds).await
+    }
+
+    async fn open_on(path: &Path, [data, keys]: [Engine; 2], seconds: i64) -> Self {
         let clock = Arc::new(MovableClock::at(Timestamp::from_seconds(1_800_000_000 + seconds)));
         let context = Context::new(clock, Arc::new(SystemEntropy));
         let server = ServerId::new(&context).unwrap();
-        let options = |realm, name: &str| Options {
-            engine: Engine::Sqlite { path: path.join(name) },
-            realm,
-            context: context.clone(),
-            server,
-            max_bytes: None,
-        };
-        let (data, mint) = Store::open(options(Realm::Data, "data.db")).await.unwrap();
-        let (keys, keys_mint) = Store::open(options(Realm::Keys, "keys.db")).await.unwrap();
+        let options =
+            |realm, engine| Options { engine, realm, context: context.clone(), server, max_bytes: None };
+        let (data, mint) = Store::open(options(Realm::Data, data)).await.unwrap();
+        let (keys, keys_mint) = Store::open(options(Realm::Keys, keys)).await.unwrap();
         let provider = Arc::new(FileProvider::open_or_create(path.join("provider.key"), &context).unwrap());
         let limits = Limits { rotation_batch: 20, rotation_batches_per_run: 2, ..Limits::default() };
         let keys = Keys::open(data.clone(), keys, keys_mint, provider, limits).await.unwrap();
@@ -96,6 +96,18 @@ impl World {
     }
 }
 
+fn sqlite(path: &Path) -> [Engine; 2] {
+    ["data.db", "keys.db"].map(|name| Engine::Sqlite { path: path.join(name) })
+}
+
+fn postgres(url: &str, owner: Option<&str>) -> [Engine; 2] {
+    [(); 2].map(|()| Engine::Postgres {
+        url: Secret::new(url.to_owned()),
+        owner_url: owner.map(|owner| Secret::new(owner.to_owned())),
+        root_ca: None,
+    })
+}
+
 /// What the child does.
 async fn operation(name: &str, world: &World, subject: Option<DataKeyId>) {
     match name {
@@ -104,7 +116,7 @@ async fn operation(name: &str, world: &World, subject: Option<DataKeyId>) {
             world.keys.create_account(&world.system(), ACCOUNT).await.unwrap().into_inner();
         }
         "fill" => {
-            world.keys.new_data_key(&world.scope()).await.unwrap();
+            drop(world.keys.new_data_key(&world.scope()).await.unwrap());
         }
         "secret" => {
             let made = world.keys.secret("log-signing", |_| Ok(SecretBytes::new(vec![7; 32]))).await.unwrap();
@@ -131,14 +143,24 @@ async fn operation(name: &str, world: &World, subject: Option<DataKeyId>) {
 #[ignore = "the child of the other tests"]
 async fn child() {
     let variable = |name: &str| std::env::var(name).unwrap();
-    let world = World::open(Path::new(&variable("TENET_TEST_DIR")), 10).await;
+    let dir = PathBuf::from(variable("TENET_TEST_DIR"));
+    let engines = match std::env::var("TENET_TEST_URL") {
+        Ok(url) => postgres(&url, None),
+        Err(_) => sqlite(&dir),
+    };
+    let world = World::open_on(&dir, engines, 10).await;
     let subject = variable("TENET_TEST_SUBJECT").parse().ok();
     operation(&variable("TENET_TEST_OPERATION"), &world, subject).await;
 }
 
 /// Runs the child, killed at a point. Whether it lived to the end.
 fn run_child(operation: &str, dir: &Path, subject: &str, point: &str) -> bool {
+    run_child_on(None, operation, dir, subject, point)
+}
+
+fn run_child_on(url: Option<String>, operation: &str, dir: &Path, subject: &str, point: &str) -> bool {
     let run = Command::new(std::env::current_exe().unwrap())
+        .envs(url.map(|url| ("TENET_TEST_URL", url)))
         .args(["--exact", "crash::child", "--ignored", "--nocapture"])
         .env("TENET_TEST_DIR", dir)
         .env("TENET_TEST_OPERATION", operation)
@@ -179,8 +201,89 @@ where
     assert!(kills >= 4, "it was killed {kills} times");
 }
 
+/// The named points of this crate's source, and the operation that passes each.
+const POINTS: [(&str, &str); 9] = [
+    ("create-account", "keys.account-key-made"),
+    ("fill", "keys.pool-filled"),
+    ("destroy", "keys.destroy-intended"),
+    ("destroy", "keys.destroyed"),
+    ("rotate-account", "keys.version-made"),
+    ("rotate-account", "keys.rewrapped"),
+    ("rotate-provider", "keys.provider-version-made"),
+    ("rotate-provider", "keys.provider-rewrapped"),
+    ("retire-provider", "keys.retiring"),
+];
+
+/// Every named point, so that none is forgotten.
+fn named_points() -> BTreeSet<String> {
+    let mut points = BTreeSet::new();
+    let source = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("src");
+    for file in std::fs::read_dir(source).unwrap().map(|entry| entry.unwrap().path()) {
+        let Ok(text) = std::fs::read_to_string(file) else { continue };
+        for rest in text.split("crash_point(\"").skip(1) {
+            points.insert(rest.split('"').next().unwrap().to_owned());
+        }
+    }
+    points
+}
+
+/// Dies at a named point, is opened again, and goes on: nothing is lost, and the operation is done.
+async fn dies_at(engine: testkit::Engine, operation_name: &str, point: &str) {
+    let dir = tempfile::tempdir().unwrap();
+    let database = (engine == testkit::Engine::Postgres).then(testkit::TestDatabase::create);
+    let engines = || match &database {
+        Some(database) => postgres(&database.application_url(), Some(&database.owner_url())),
+        None => sqlite(dir.path()),
+    };
+    let world = World::open_on(dir.path(), engines(), 0).await;
+    let mut sealed = Vec::new();
+    if operation_name != "create-account" {
+        sealed = with_account_in(&world, 3).await;
+    }
+    if operation_name == "retire-provider" {
+        operation("rotate-provider", &world, None).await;
+    }
+    drop(world);
+    let subject = sealed.first().map(|(id, _)| id.to_string()).unwrap_or_default();
+    let url = database.as_ref().map(|database| database.application_url());
+    assert!(!run_child_on(url, operation_name, dir.path(), &subject, point), "{point} was not passed");
+    let world = World::open_on(dir.path(), engines(), 1_000).await;
+    world.run_jobs().await;
+    if !operation_name.starts_with("rotate") {
+        operation(operation_name, &world, sealed.first().map(|(id, _)| *id)).await;
+    }
+    if operation_name == "destroy" {
+        let (id, bytes) = sealed.remove(0);
+        assert!(matches!(world.opens(id, &bytes).await, Err(KeyError::Destroyed)), "{point}");
+    }
+    all_open(&world, &sealed).await;
+    let status = world.keys.account_status(&world.system(), ACCOUNT).await.unwrap();
+    assert_eq!(status.active, if operation_name == "rotate-account" { 2 } else { 1 }, "{point}");
+}
+
+async fn named(engine: testkit::Engine) {
+    let listed: BTreeSet<String> = POINTS.iter().map(|(_, point)| (*point).to_owned()).collect();
+    assert_eq!(listed, named_points());
+    for (operation_name, point) in POINTS {
+        dies_at(engine, operation_name, point).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_named_point_on_sqlite() {
+    named(testkit::Engine::Sqlite).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_named_point_on_postgres() {
+    named(testkit::Engine::Postgres).await;
+}
+
 async fn with_account(path: &Path, count: usize) -> Vec<(DataKeyId, Vec<u8>)> {
-    let world = World::open(path, 0).await;
+    with_account_in(&World::open(path, 0).await, count).await
+}
+
+async fn with_account_in(world: &World, count: usize) -> Vec<(DataKeyId, Vec<u8>)> {
     world.keys.create_account(&world.system(), ACCOUNT).await.unwrap().into_inner();
     let mut sealed = Vec::new();
     for _ in 0..count {

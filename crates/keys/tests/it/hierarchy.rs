@@ -1,11 +1,11 @@
 //! Data keys, accounts, secrets and events, on both engines.
 
-use std::sync::Arc;
+use std::{future::Future as _, sync::Arc, task::Poll};
 
 use crate::common::{account, binding, events, leaves, open, open_with, provider, sql_bytes};
 use base::{Actor, DataKeyId, Duration, Fault as _, Kind, RepositoryId, SecretBytes};
-use keys::{FileProvider, KeyError, Keys, Limits, Purpose, Subject};
-use store::Realm;
+use keys::{FileProvider, KeyError, Keys, Limits, NewDataKey, Purpose, Subject};
+use store::{Realm, StoreError};
 use testkit::{Engine, Harness, on_both_engines};
 
 on_both_engines! {
@@ -258,11 +258,102 @@ on_both_engines! {
         h.clock.advance(Limits::default().pool_time.max(Duration::from_seconds(1)));
         keys.flush_uses().await.unwrap();
         assert_eq!(stored(), "1");
-        keys.new_data_key(&scope).await.unwrap();
+        let second = keys.new_data_key(&scope).await.unwrap();
         assert_eq!(stored(), "65");
         keys.close().await.unwrap();
         assert_eq!(stored(), "2");
-        assert!(keys.data_key(&scope, used.id(), Purpose::Read).await.is_ok());
+        for key in [used, second] {
+            assert!(keys.data_key(&scope, key.id(), Purpose::Read).await.is_ok());
+        }
+    }
+
+    async fn a_new_key_that_nothing_came_to_use_is_destroyed(h: Harness) {
+        let keys = open(&h).await;
+        let scope = h.scope(account(&h, &keys).await);
+        let mut ids = Vec::new();
+        // Refused, committed, with an outcome that nobody knows, cancelled, and never used.
+        for outcome in [Err(StoreError::Full), Ok(()), Err(StoreError::Unknown)] {
+            let mut some = [keys.new_data_key(&scope).await.unwrap()];
+            ids.push(some[0].id());
+            let _ = NewDataKey::used_by(&mut some, async { outcome }).await;
+        }
+        let mut cancelled = [keys.new_data_key(&scope).await.unwrap()];
+        ids.push(cancelled[0].id());
+        let mut committing =
+            Box::pin(NewDataKey::used_by(&mut cancelled, std::future::pending::<Result<(), StoreError>>()));
+        assert!(std::future::poll_fn(|context| Poll::Ready(committing.as_mut().poll(context).is_pending())).await);
+        drop(committing);
+        drop(cancelled);
+        ids.push(keys.new_data_key(&scope).await.unwrap().id());
+        keys.flush_uses().await.unwrap();
+        let mut there = Vec::new();
+        for id in &ids {
+            there.push(keys.data_key(&scope, *id, Purpose::Read).await.is_ok());
+        }
+        assert_eq!(there, [false, true, true, true, false]);
+    }
+
+    async fn what_could_not_be_destroyed_is_destroyed_the_next_time(h: Harness) {
+        let keys = open(&h).await;
+        let scopes = [h.scope(account(&h, &keys).await), h.scope(account(&h, &keys).await)];
+        let mut made = Vec::new();
+        for scope in &scopes {
+            made.push(keys.new_data_key(scope).await.unwrap());
+        }
+        keys.close().await.unwrap();
+        drop(made);
+        let stored = || h.tamper(Realm::Keys, "SELECT COUNT(*) FROM data_key")[0].clone();
+        assert_eq!(stored(), "2");
+        h.tamper(Realm::Data, "ALTER TABLE outbox RENAME TO outbox_away");
+        assert!(keys.flush_uses().await.is_err());
+        h.tamper(Realm::Data, "ALTER TABLE outbox_away RENAME TO outbox");
+        assert_eq!(stored(), "2");
+        keys.flush_uses().await.unwrap();
+        assert_eq!(stored(), "0");
+    }
+
+    async fn a_filling_that_is_cancelled_leaves_no_key(h: Harness) {
+        let keys = open(&h).await;
+        let scope = h.scope(account(&h, &keys).await);
+        let stored = || h.tamper(Realm::Keys, "SELECT COUNT(*) FROM data_key")[0].clone();
+        // Cancelled at each of its waits, until one filling is done.
+        for steps in 1.. {
+            let mut filling = Box::pin(keys.new_data_key(&scope));
+            let mut left = steps;
+            let done = std::future::poll_fn(|context| {
+                let ready = filling.as_mut().poll(context).is_ready();
+                left -= 1;
+                if ready || left == 0 { Poll::Ready(ready) } else { Poll::Pending }
+            });
+            let done = done.await;
+            drop(filling);
+            // Behind whatever is still being made.
+            drop(keys.new_data_key(&scope).await.unwrap());
+            keys.close().await.unwrap();
+            keys.flush_uses().await.unwrap();
+            assert_eq!(stored(), "0", "after {steps} steps");
+            if done {
+                break;
+            }
+        }
+    }
+
+    async fn from_where_nobody_acted_is_forgotten_in_time(h: Harness) {
+        let keys = open(&h).await;
+        let (nobody, somebody) = (Actor::Anonymous, h.system().actor());
+        let day = Subject::of(nobody, h.context.now());
+        let of_day = keys.seal_context(nobody, b"192.0.2.1").await.unwrap();
+        let known = keys.seal_context(somebody, b"192.0.2.2").await.unwrap();
+        h.clock.advance(Duration::from_days(90));
+        keys.flush_uses().await.unwrap();
+        assert_eq!(keys.open_context(&h.system(), &day, &of_day).await.unwrap().expose(), b"192.0.2.1");
+        h.clock.advance(Duration::from_days(1));
+        keys.flush_uses().await.unwrap();
+        let gone = keys.open_context(&h.system(), &day, &of_day).await;
+        assert!(matches!(gone, Err(KeyError::Destroyed)), "{gone:?}");
+        let subject = Subject::of(somebody, h.context.now());
+        assert!(keys.open_context(&h.system(), &subject, &known).await.is_ok());
+        assert!(leaves(&h, "key.destroy").iter().any(|leaf| leaf.contains(day.name())));
     }
 
     async fn servers_share_secrets(h: Harness) {

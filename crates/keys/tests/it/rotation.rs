@@ -5,9 +5,9 @@ use std::sync::{
     atomic::{AtomicI64, Ordering},
 };
 
-use crate::common::{account, binding, events, leaves, open, open_with, provider, run_jobs};
+use crate::common::{account, binding, events, leaves, open, open_with, provider, run_jobs, sql_bytes};
 use base::{DataKeyId, Duration, Fault as _, Kind, RepositoryId, SecretBytes};
-use keys::{KeyError, Keys, Limits, Provider, ProviderError, Purpose, Subject, Wrapped};
+use keys::{KeyError, Keys, Limits, NewDataKey, Provider, ProviderError, Purpose, Subject, Wrapped};
 use store::{JobRunner, Realm, Scope};
 use testkit::on_both_engines;
 
@@ -15,8 +15,10 @@ use testkit::on_both_engines;
 async fn sealed_values(keys: &Keys, scope: &Scope, count: usize) -> Vec<(DataKeyId, Vec<u8>)> {
     let mut sealed = Vec::new();
     for _ in 0..count {
-        let key = keys.new_data_key(scope).await.unwrap();
-        sealed.push((key.id(), key.seal(&binding(scope.account()), b"value").unwrap()));
+        let mut key = [keys.new_data_key(scope).await.unwrap()];
+        sealed.push((key[0].id(), key[0].seal(&binding(scope.account()), b"value").unwrap()));
+        // As if a record that names it were committed.
+        NewDataKey::used_by(&mut key, async { Ok::<_, KeyError>(()) }).await.unwrap();
     }
     sealed
 }
@@ -98,7 +100,7 @@ on_both_engines! {
             tokio::spawn(async move {
                 for _ in 0..20 {
                     all_open(&other, &scope, &sealed).await;
-                    other.new_data_key(&scope).await.unwrap();
+                    drop(other.new_data_key(&scope).await.unwrap());
                 }
             })
         };
@@ -180,6 +182,65 @@ on_both_engines! {
         assert!(refusals.count() >= 3);
     }
 
+    async fn a_rewrapping_that_is_not_durable_yet_does_not_count(h: Harness) {
+        const REWRAPPED: store::Scoped = store::update!("data_key" set "account_key_version = 2" where "1 = 1");
+        let keys = open(&h).await;
+        let scope = h.scope(account(&h, &keys).await);
+        let sealed = sealed_values(&keys, &scope, 3).await;
+        keys.rotate_account(&h.system(), scope.account()).await.unwrap().into_inner();
+        run_jobs(&h, &keys).await;
+        h.tamper(Realm::Keys, "UPDATE data_key SET account_key_version = 1");
+        // A batch on its way: it may still be lost, and with it the rows would name version 1 again.
+        let mut batch = h.keys.begin(&scope).await.unwrap();
+        assert!(batch.execute(REWRAPPED, &[]).await.unwrap() >= 3);
+        let system = h.system();
+        let retiring = keys.retire_account(&system, scope.account(), 1);
+        let refused = tokio::time::timeout(std::time::Duration::from_secs(20), retiring).await;
+        assert!(matches!(refused.unwrap(), Err(KeyError::InUse { .. })));
+        drop(batch);
+        assert_eq!(h.tamper(Realm::Keys, "SELECT version FROM account_key ORDER BY version"), ["1", "2"]);
+        drop(sealed);
+    }
+
+    async fn a_damaged_wrapped_key_does_not_stop_an_accounts_rotation(h: Harness) {
+        let keys = open_with(&h, small()).await;
+        let scope = h.scope(account(&h, &keys).await);
+        let mut sealed = sealed_values(&keys, &scope, 70).await;
+        let (damaged, _) = sealed.remove(30);
+        h.tamper(Realm::Keys, &format!("UPDATE data_key SET wrapped = x'00' WHERE id = {}", sql_bytes(damaged.as_bytes())));
+        keys.rotate_account(&h.system(), scope.account()).await.unwrap().into_inner();
+        run_jobs(&h, &keys).await;
+        all_open(&keys, &scope, &sealed).await;
+        let rotation = &keys.status(&h.system()).await.unwrap().rotations[0];
+        assert!(rotation.finished.is_some() && rotation.damaged == 1, "{rotation:?}");
+        let refused = leaves(&h, "key.refuse");
+        assert!(refused.len() == 1 && refused[0].contains(&damaged.to_string()), "{refused:?}");
+        assert!(leaves(&h, "key.rotate-complete")[0].contains("\"damaged\":1"));
+        // What is under it could perhaps be mended: it stays.
+        let kept = keys.retire_account(&h.system(), scope.account(), 1).await;
+        assert!(matches!(kept, Err(KeyError::InUse { uses: 1, .. })), "{kept:?}");
+    }
+
+    async fn a_damaged_wrapped_key_does_not_stop_the_providers_rotation(h: Harness) {
+        let keys = open_with(&h, Limits { rotation_batch: 2, rotation_batches_per_run: 2, ..Limits::default() }).await;
+        let mut scopes = Vec::new();
+        for _ in 0..5 {
+            scopes.push(h.scope(account(&h, &keys).await));
+        }
+        let damaged = scopes.remove(2).account();
+        h.tamper(Realm::Keys, &format!("UPDATE account_key SET wrapped = x'00' WHERE account = {}", sql_bytes(damaged.as_bytes())));
+        keys.rotate_provider(&h.system()).await.unwrap().into_inner();
+        run_jobs(&h, &keys).await;
+        for scope in &scopes {
+            assert!(keys.new_data_key(scope).await.is_ok());
+        }
+        let rotation = &keys.status(&h.system()).await.unwrap().rotations[0];
+        assert!(rotation.finished.is_some() && rotation.damaged == 1, "{rotation:?}");
+        assert!(leaves(&h, "key.refuse")[0].contains(&damaged.to_string()));
+        let kept = keys.retire_provider(&h.system(), 1).await;
+        assert!(matches!(kept, Err(KeyError::InUse { uses: 1, .. })), "{kept:?}");
+    }
+
     async fn the_provider_key_rotates_and_its_old_version_retires(h: Harness) {
         let keys = open_with(&h, Limits { rotation_batch: 2, rotation_batches_per_run: 2, ..Limits::default() }).await;
         let mut scopes = Vec::new();
@@ -216,7 +277,7 @@ on_both_engines! {
         assert_eq!(provider(&h).versions().unwrap(), [2]);
         let after = open(&h).await;
         for scope in &scopes {
-            after.new_data_key(scope).await.unwrap();
+            drop(after.new_data_key(scope).await.unwrap());
         }
         all_open(&after, &scopes[0], &sealed).await;
         assert!(matches!(after.retire_provider(&h.system(), 7).await, Err(KeyError::NotRetirable { why: "unknown", .. })));

@@ -34,6 +34,8 @@ CREATE TABLE record (
     deleted_at {int},
     -- Set once its erasure is decided: from then on it is gone for everybody.
     erasing_at {int},
+    -- Why, from then on.
+    erasing_cause TEXT CHECK (erasing_cause IN ('request', 'retention', 'deleted')),
     -- Legal holds in force on this record.
     holds {int} NOT NULL,
     -- Bytes of the body before sealing.
@@ -84,6 +86,7 @@ CREATE TABLE object (
     created_at {int} NOT NULL,
     deleted_at {int},
     erasing_at {int},
+    erasing_cause TEXT CHECK (erasing_cause IN ('request', 'retention', 'deleted')),
     holds {int} NOT NULL,
     -- Bytes of the content before sealing.
     bytes {int} NOT NULL,
@@ -96,7 +99,21 @@ CREATE TABLE object (
 ){strict};
 CREATE INDEX object_deleted ON object (account_id, deleted_at, id) WHERE deleted_at IS NOT NULL;
 
--- What an account's objects take.
+-- Uploads under way, each with what it reserved of the account's room. The transaction that adds the
+-- object takes its row away; so does whoever settles an upload that came to nothing.
+CREATE TABLE object_upload (
+    account_id {blob} NOT NULL,
+    id {blob} NOT NULL,
+    repository_id {blob} NOT NULL,
+    blob TEXT NOT NULL,
+    -- Bytes before sealing that are reserved.
+    bytes {int} NOT NULL,
+    started_at {int} NOT NULL,
+    PRIMARY KEY (account_id, id)
+){strict};
+CREATE INDEX object_upload_started ON object_upload (account_id, started_at);
+
+-- What an account's objects take, and what uploads under way reserved.
 CREATE TABLE object_usage (
     account_id {blob} NOT NULL PRIMARY KEY,
     objects {int} NOT NULL,
@@ -111,9 +128,11 @@ CREATE TABLE hold (
     target_kind TEXT NOT NULL CHECK (target_kind IN ('repository', 'record', 'object')),
     target_id {blob} NOT NULL,
     key_id {blob} NOT NULL,
-    -- Why it was set, and why it was lifted, sealed.
+    -- Why it was set and which person decided it, and the same of its lifting, sealed.
     reason {blob} NOT NULL,
+    person {blob} NOT NULL,
     lift_reason {blob},
+    lift_person {blob},
     set_at {int} NOT NULL,
     set_by TEXT NOT NULL,
     lifted_at {int},
@@ -148,3 +167,12 @@ CREATE TABLE idempotency (
     PRIMARY KEY (account_id, digest)
 ){strict};
 CREATE INDEX idempotency_expiry ON idempotency (account_id, expires_at);
+
+-- What an answer is about, so that nothing of it outlives the erasure of what it names.
+CREATE TABLE idempotency_target (
+    account_id {blob} NOT NULL,
+    digest {blob} NOT NULL,
+    target_id {blob} NOT NULL,
+    PRIMARY KEY (account_id, digest, target_id)
+){strict};
+CREATE INDEX idempotency_by_target ON idempotency_target (account_id, target_id);

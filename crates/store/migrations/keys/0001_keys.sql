@@ -47,6 +47,8 @@ CREATE TABLE key_rotation (
     to_version {int} NOT NULL,
     done {int} NOT NULL,
     total {int} NOT NULL,
+    -- Wrapped keys that did not open and were passed over.
+    damaged {int} NOT NULL,
     started_at {int} NOT NULL,
     finished_at {int}
 ){strict};

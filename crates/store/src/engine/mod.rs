@@ -33,6 +33,11 @@ pub(crate) enum Read {
     Postgres(Box<postgres::PgTx>),
 }
 
+/// Says which statement runs, without its values: tests compare what two requests cost.
+fn trace(sql: &'static str) {
+    tracing::trace!(target: "store::statement", sql);
+}
+
 impl Database {
     pub(crate) async fn write(&self, account: Option<&[u8; 16]>) -> Result<Write, StoreError> {
         let on = match self {
@@ -55,6 +60,7 @@ impl Write {
         sql: &'static str,
         values: &[Value<'_>],
     ) -> Result<u64, StoreError> {
+        trace(sql);
         let outcome = match &mut self.on {
             WriteOn::Sqlite(tx) => tx.execute(sql, values),
             WriteOn::Postgres(tx) => tx.execute(sql, values).await,
@@ -63,6 +69,7 @@ impl Write {
         outcome
     }
     pub(crate) async fn rows(&mut self, sql: &'static str, values: &[Value<'_>]) -> Result<Rows, StoreError> {
+        trace(sql);
         let outcome = match &mut self.on {
             WriteOn::Sqlite(tx) => tx.rows(sql, values),
             WriteOn::Postgres(tx) => tx.rows(sql, values).await,
@@ -94,6 +101,7 @@ impl Write {
 
 impl Read {
     pub(crate) async fn rows(&mut self, sql: &'static str, values: &[Value<'_>]) -> Result<Rows, StoreError> {
+        trace(sql);
         match self {
             Self::Sqlite(tx) => tx.rows(sql, values),
             Self::Postgres(tx) => tx.rows(sql, values).await,

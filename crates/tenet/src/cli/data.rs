@@ -185,7 +185,7 @@ Examples:
     /// Set a legal hold: nothing deletes the record until it is lifted
     #[command(after_help = "\
 Examples:
-  tenet record hold -r rep_01j... rec_01j... --reason 'Case 12/26'")]
+  tenet record hold -r rep_01j... rec_01j... --reason 'Case 12/26' --person 'A. Counsel'")]
     Hold {
         /// Which record
         #[command(flatten)]
@@ -193,17 +193,23 @@ Examples:
         /// Why
         #[arg(long)]
         reason: String,
+        /// Who decided it: a name or an id
+        #[arg(long)]
+        person: String,
     },
     /// Lift a legal hold
     #[command(after_help = "\
 Examples:
-  tenet record release hld_01j... --reason 'Case 12/26 closed'")]
+  tenet record release hld_01j... --reason 'Case 12/26 closed' --person 'A. Counsel'")]
     Release {
         /// The hold, as `record hold` printed it and `record explain` shows it
         hold: HoldId,
         /// Why
         #[arg(long)]
         reason: String,
+        /// Who decided it: a name or an id
+        #[arg(long)]
+        person: String,
     },
     /// Find records by the value of a searchable field
     #[command(after_help = "\

@@ -37,6 +37,7 @@ const ROTATIONS: &[Column] = &[
     ("to", "/to"),
     ("done", "/done"),
     ("of", "/total"),
+    ("damaged", "/damaged"),
     ("started", "/started_at"),
     ("finished", "/finished_at"),
 ];

@@ -36,11 +36,13 @@ const LIFECYCLE: &[Column] = &[
 const HOLD: &[Column] = &[
     ("id", "/id"),
     ("reason", "/reason"),
+    ("decided by", "/person"),
     ("set", "/set_at"),
     ("set by", "/set_by"),
     ("lifted", "/lifted_at"),
     ("lifted by", "/lifted_by"),
     ("because", "/lift_reason"),
+    ("lift decided by", "/lift_person"),
 ];
 
 /// A path of the record or object, and more.
@@ -92,15 +94,16 @@ pub(super) async fn run(session: &Session, command: RecordCommand) -> Result<(),
         RecordCommand::Erase { locate, certificate } => {
             erase(session, &api, &At::new(&locate), certificate.as_deref()).await
         }
-        RecordCommand::Hold { locate, reason } => {
+        RecordCommand::Hold { locate, reason, person } => {
             let repository = locate.repository.to_string();
             let path = ["v1", "repositories", &repository, "holds"];
-            let body = json!({ "record": locate.record.to_string(), "reason": reason });
+            let body = json!({ "record": locate.record.to_string(), "reason": reason, "person": person });
             out.item(&api.post(&path, &body).await?.body, HOLD)
         }
-        RecordCommand::Release { hold, reason } => {
+        RecordCommand::Release { hold, reason, person } => {
             let path = ["v1", "holds", &hold.to_string(), "lift"];
-            out.item(&api.post(&path, &json!({ "reason": reason })).await?.body, HOLD)
+            let body = json!({ "reason": reason, "person": person });
+            out.item(&api.post(&path, &body).await?.body, HOLD)
         }
         RecordCommand::Search { repository, terms, limit } => {
             out.list(&search(&api, repository, &terms, limit).await?, COLUMNS)

@@ -120,6 +120,8 @@ pub struct LoggingConfig {
 pub struct LifecycleConfig {
     /// How long a deleted record can be restored.
     pub restore_window: Span,
+    /// How long it can be told from where a request of nobody established came.
+    pub anonymous_context: Span,
 }
 
 /// Limits per client and per request.
@@ -173,7 +175,10 @@ impl Default for Config {
                 level: Choice::new("info", &["error", "warn", "info", "debug", "trace"]),
             },
             classification: Scheme::default(),
-            lifecycle: LifecycleConfig { restore_window: Span::seconds(30 * 86_400, 0, 3_650 * 86_400) },
+            lifecycle: LifecycleConfig {
+                restore_window: Span::seconds(30 * 86_400, 0, 3_650 * 86_400),
+                anonymous_context: Span::seconds(90 * 86_400, 86_400, 3_650 * 86_400),
+            },
             limits: LimitsConfig {
                 requests_per_second: Number::new(1_000, 1, 1_000_000, "requests"),
                 request_burst: Number::new(2_000, 1, 1_000_000, "requests"),
@@ -385,6 +390,12 @@ pub(crate) const SETTINGS: &[Setting] = &[
         about: "How long a deleted record or object can be restored before it is erased.",
         unset: "",
         field: |c| &mut c.lifecycle.restore_window,
+    },
+    Setting {
+        key: "lifecycle.anonymous_context",
+        about: "How long it can be told from where requests of nobody established came, such as failed sign-ins; then the key of that day is destroyed.",
+        unset: "",
+        field: |c| &mut c.lifecycle.anonymous_context,
     },
     Setting {
         key: "limits.requests_per_second",

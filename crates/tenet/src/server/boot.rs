@@ -88,9 +88,9 @@ async fn start(loaded: &Loaded, context: &Context) -> Result<Server, Failure> {
     let server = ServerId::new(context).map_err(|error| internal(&error))?;
     let opened = stores::open(loaded, &directory, context, server).await?;
     let provider = provider::open(&config.keys, &loaded.environment, &directory, context)?;
-    let keys =
-        Keys::open(opened.data.clone(), opened.keys, opened.keys_mint, provider, keys::Limits::default())
-            .await;
+    let anonymous_time = config.lifecycle.anonymous_context.value;
+    let key_limits = keys::Limits { anonymous_time, ..keys::Limits::default() };
+    let keys = Keys::open(opened.data.clone(), opened.keys, opened.keys_mint, provider, key_limits).await;
     let keys = keys.map_err(|error| Failure::fault("the keys can't be opened", &error))?;
     let signer = Arc::new(signer(&keys, config).await?);
     let (authority, certificate) = certificates(&keys, config, &address, context).await?;

@@ -59,6 +59,9 @@ testkit::on_both_engines! {
         assert_eq!(w.get(repo.id, a).await.unwrap(), json!({"n": 1}));
         assert_eq!(w.events("record.create", "\"batch\":true"), 0);
         assert_eq!(w.events("record.batch", "above-repository"), 1);
+        // No key is left behind, but the one of the record that is there.
+        w.keys.close().await.unwrap();
+        assert_eq!(w.h.tamper(store::Realm::Keys, "SELECT COUNT(*) FROM data_key"), ["1"]);
     }
 
     async fn the_largest_batch_is_done_and_a_larger_refused(h: Harness) {

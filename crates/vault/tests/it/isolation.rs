@@ -12,12 +12,72 @@ use vault::{
     Target, VaultError,
 };
 
-use crate::support::{World, code, hex, kept, person};
+use crate::support::{World, code, hex, kept, person, said};
 
 const NEW: NewRecord<'static> = NewRecord { body: b"{}", classification: None };
 
 fn content(text: &'static str) -> futures::stream::Iter<std::vec::IntoIter<Result<Bytes, std::io::Error>>> {
     futures::stream::iter(vec![Ok(Bytes::from_static(text.as_bytes()))])
+}
+
+/// Declares the members of a repository in a schema.
+fn schema_of(kind: &str) -> vault::NewRepository {
+    let schema = json!({"properties": {"a": {"type": kind}}});
+    vault::NewRepository { name: kind.into(), schema: Some(schema), ..kept(365, vault::Basis::Business) }
+}
+
+/// Notes whose account its jobs are run for.
+struct Probe(std::sync::Arc<std::sync::Mutex<Vec<Option<base::AccountId>>>>);
+
+impl store::JobHandler for Probe {
+    fn kind(&self) -> &'static str {
+        "probe"
+    }
+    fn run<'a>(&'a self, lease: &'a store::Lease) -> store::JobFuture<'a> {
+        self.0.lock().unwrap().push(lease.scope().map(store::Scope::account));
+        Box::pin(async { Ok(store::Next::Done) })
+    }
+}
+
+/// Another account's ids cost what absent ones cost: the same statements in the same order.
+async fn foreign_and_absent_cost_the_same(engine: testkit::Engine) {
+    let w = World::new(testkit::Harness::new(engine).await).await;
+    let repo = w.repository_with(kept(365, vault::Basis::Business)).await;
+    let record = w.put(repo.id, person(1)).await;
+    let new = NewObject { name: "n", content_type: "text/plain", classification: None, length: Some(5) };
+    let object = w.vault.object_put(&w.scope, repo.id, new, content("hello"), &w.decided).await.unwrap().id;
+    let target = HoldTarget::Repository(repo.id);
+    let hold = w.vault.hold_set(&w.scope, target, said("why"), &w.decided).await.unwrap().id;
+    let other = w.other_account().await;
+    let c = &w.h.context;
+    let statements = crate::trace::Statements::default();
+    let _tracing = tracing::subscriber::set_default(statements.clone());
+    let mut traces = Vec::new();
+    for foreign in [true, false] {
+        let ids = if foreign {
+            (repo.id, record, object, hold)
+        } else {
+            let (repository, record) = (RepositoryId::new(c).unwrap(), RecordId::new(c).unwrap());
+            (repository, record, ObjectId::new(c).unwrap(), HoldId::new(c).unwrap())
+        };
+        // What the first of both finds cold, such as keys to be unwrapped, is warm for both.
+        outcomes(&w, &other, ids.0, ids.1, ids.2, ids.3).await;
+        let _ = statements.take();
+        outcomes(&w, &other, ids.0, ids.1, ids.2, ids.3).await;
+        traces.push(statements.take());
+    }
+    assert!(traces[0].len() > 50, "{} statements", traces[0].len());
+    assert_eq!(traces[0], traces[1]);
+}
+
+#[tokio::test]
+async fn foreign_and_absent_ids_run_the_same_statements_sqlite() {
+    foreign_and_absent_cost_the_same(testkit::Engine::Sqlite).await;
+}
+
+#[tokio::test]
+async fn foreign_and_absent_ids_run_the_same_statements_postgres() {
+    foreign_and_absent_cost_the_same(testkit::Engine::Postgres).await;
 }
 
 /// What every operation says of these ids, in words; all of them must be "there is no such ..".
@@ -49,20 +109,20 @@ async fn outcomes(
         ("list", v.record_list(scope, w.list(repo, 10, None), d).await.err().unwrap()),
         ("search", v.record_search(scope, search, d).await.err().unwrap()),
         ("delete", v.delete(scope, rec, None, None, d).await.err().unwrap()),
-        ("restore", v.restore(scope, rec, None, d).await.err().unwrap()),
-        ("erase", v.erase(scope, rec, d).await.err().unwrap()),
+        ("restore", v.restore(scope, rec, None, None, d).await.err().unwrap()),
+        ("erase", v.erase(scope, rec, None, d).await.err().unwrap()),
         ("explain", v.explain(scope, rec, d).await.err().unwrap()),
         ("certificate", v.certificate_of(scope, rec, d).await.err().unwrap()),
-        ("hold set", v.hold_set(scope, HoldTarget::One(rec), "why", d).await.err().unwrap()),
-        ("hold all", v.hold_set(scope, HoldTarget::Repository(repo), "why", d).await.err().unwrap()),
-        ("hold lift", v.hold_lift(scope, hold, "why", d).await.err().unwrap()),
+        ("hold set", v.hold_set(scope, HoldTarget::One(rec), said("why"), d).await.err().unwrap()),
+        ("hold all", v.hold_set(scope, HoldTarget::Repository(repo), said("why"), d).await.err().unwrap()),
+        ("hold lift", v.hold_lift(scope, hold, said("why"), d).await.err().unwrap()),
         ("holds", v.hold_list(scope, repo, None, 10, d).await.err().unwrap()),
         ("object put", v.object_put(scope, repo, new_object, content("x"), d).await.err().unwrap()),
         ("object get", v.object_get(scope, (repo, object), None, d).await.err().unwrap()),
         ("object head", v.object_head(scope, (repo, object), d).await.err().unwrap()),
         ("objects", v.object_list(scope, repo, (10, None, false), d).await.err().unwrap()),
         ("object delete", v.delete(scope, obj, None, None, d).await.err().unwrap()),
-        ("object erase", v.erase(scope, obj, d).await.err().unwrap()),
+        ("object erase", v.erase(scope, obj, None, d).await.err().unwrap()),
         ("object explain", v.explain(scope, obj, d).await.err().unwrap()),
     ]
 }
@@ -74,7 +134,7 @@ testkit::on_both_engines! {
         let record = w.put(repo.id, person(1)).await;
         let new = NewObject { name: "n", content_type: "text/plain", classification: None, length: Some(5) };
         let object = w.vault.object_put(&w.scope, repo.id, new, content("hello"), &w.decided).await.unwrap().id;
-        let hold = w.vault.hold_set(&w.scope, HoldTarget::Repository(repo.id), "why", &w.decided).await.unwrap().id;
+        let hold = w.vault.hold_set(&w.scope, HoldTarget::Repository(repo.id), said("why"), &w.decided).await.unwrap().id;
         let other = w.other_account().await;
         let foreign = outcomes(&w, &other, repo.id, record, object, hold).await;
         let c = &w.h.context;
@@ -92,6 +152,60 @@ testkit::on_both_engines! {
         // A record of the account, looked for in another repository of it, is not there either.
         let second = w.repository("second", "confidential").await;
         assert_eq!(code(&w.get(second.id, record).await.unwrap_err()), "not-found");
+    }
+
+    async fn a_declaration_in_memory_serves_its_own_account_alone(h: Harness) {
+        let w = World::new(h).await;
+        let mine = w.repository_with(schema_of("integer")).await;
+        let other = w.other_account().await;
+        let theirs = w.vault.repository_create(&other, schema_of("string"), &w.decided).await.unwrap().id;
+        // The same id in both accounts.
+        w.h.tamper(Realm::Data, &format!(
+            "UPDATE repository SET id = x'{}' WHERE account_id = x'{}' AND id = x'{}'",
+            hex(mine.id.as_bytes()), hex(other.account().as_bytes()), hex(theirs.as_bytes())
+        ));
+        let create = async |scope: &store::Scope, body: &[u8]| {
+            let new = NewRecord { body, classification: None };
+            w.vault.record_create(scope, mine.id, new, None, &w.decided).await.map(store::Committed::into_inner)
+        };
+        let (number, text) = (br#"{"a": 1}"#.as_slice(), br#"{"a": "x"}"#.as_slice());
+        for _ in 0..3 {
+            assert!(create(&w.scope, number).await.is_ok() && create(&other, text).await.is_ok());
+            for refused in [create(&w.scope, text).await, create(&other, number).await] {
+                assert_eq!(code(&refused.unwrap_err()), "schema-mismatch");
+            }
+        }
+    }
+
+    async fn a_jobs_scope_is_the_account_that_asked_for_it(h: Harness) {
+        let w = World::new(h).await;
+        let other = w.other_account().await;
+        let seen = std::sync::Arc::default();
+        let runner = store::JobRunner::new(w.h.data.clone(), vec![Box::new(Probe(std::sync::Arc::clone(&seen)))]);
+        for scope in [&w.scope, &other] {
+            let mut tx = w.h.data.begin(scope).await.unwrap();
+            let (payload, run_at) = ("{}".to_owned(), w.h.context.now());
+            let job = store::NewJob { kind: "probe", payload, run_at, dedupe: None, max_attempts: 1 };
+            tx.enqueue(job).await.unwrap();
+            let act = ledger::Act::new(ledger::Activity::RetentionAct, ledger::ObjectRef::new("job", "probe"));
+            tx.commit((), act).await.unwrap().into_inner();
+            runner.run_due().await.unwrap();
+        }
+        assert_eq!(*seen.lock().unwrap(), [Some(w.account), Some(other.account())]);
+        // So what the schedule erases, it erases where it is, and certifies there.
+        let mut expected = Vec::new();
+        for (name, scope) in [("a", &w.scope), ("b", &other)] {
+            let new = vault::NewRepository { name: name.into(), ..kept(1, vault::Basis::Business) };
+            let repo = w.vault.repository_create(scope, new, &w.decided).await.unwrap().id;
+            let record = w.vault.record_create(scope, repo, NEW, None, &w.decided).await.unwrap().id;
+            expected.push(format!("{}|{}", hex(scope.account().as_bytes()), hex(record.as_bytes())));
+        }
+        w.pass_days(2);
+        w.runner.run_due().await.unwrap();
+        let mut certified = w.h.tamper(Realm::Data, "SELECT account_id, object_id FROM deletion_certificate");
+        certified.sort();
+        expected.sort();
+        assert_eq!(certified, expected);
     }
 
     async fn a_cursor_is_for_its_own_listing_alone(h: Harness) {

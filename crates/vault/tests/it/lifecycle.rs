@@ -6,15 +6,15 @@ use serde_json::json;
 use store::Realm;
 use testkit::{Engine, Harness};
 use vault::{
-    Basis, CERTIFICATE_TYPE, CertificateStatement, HoldTarget, NewRecord, NewRepository, RepositoryChange,
-    Retention, State, Target, Vault, VaultConfig, VaultError,
+    Basis, CERTIFICATE_TYPE, CertificateStatement, HoldDecision, HoldTarget, NewRecord, NewRepository,
+    RepositoryChange, Retention, State, Target, Vault, VaultConfig, VaultError,
 };
 
-use crate::support::{World, code, kept, open_keys, person, signer};
+use crate::support::{World, code, kept, open_keys, person, said, signer};
 
 async fn erase(w: &World, repository: RepositoryId, id: RecordId) -> Result<vault::Certificate, VaultError> {
     w.vault
-        .erase(&w.scope, Target::Record(repository, id), &w.decided)
+        .erase(&w.scope, Target::Record(repository, id), None, &w.decided)
         .await
         .map(store::Committed::into_inner)
 }
@@ -29,7 +29,7 @@ testkit::on_both_engines! {
         let repo = w.repository("people", "confidential").await;
         let id = w.put(repo.id, json!({"a": 1})).await;
         let target = Target::Record(repo.id, id);
-        let restore = || w.vault.restore(&w.scope, target, None, &w.decided);
+        let restore = || w.vault.restore(&w.scope, target, None, None, &w.decided);
         assert_eq!(code(&restore().await.unwrap_err()), "not-deleted");
         let deletion = w.vault.delete(&w.scope, target, Some(1), None, &w.decided).await.unwrap();
         assert_eq!(deletion.restorable_until, deletion.deleted_at.map(|at| at.plus(VaultConfig::default().restore_window)));
@@ -93,7 +93,7 @@ testkit::on_both_engines! {
             let repo = w.repository_with(NewRepository { name: format!("repo {n}"), ..kept(100, basis) }).await;
             let (held, free, all) = (w.put(repo.id, person(1)).await, w.put(repo.id, person(2)).await, w.put(repo.id, person(3)).await);
             let one = HoldTarget::One(Target::Record(repo.id, held));
-            let hold = w.vault.hold_set(&w.scope, one, "dispute", &w.decided).await.unwrap();
+            let hold = w.vault.hold_set(&w.scope, one, said("dispute"), &w.decided).await.unwrap();
             // Held: whatever the basis, neither deleted nor erased.
             for error in [
                 erase(&w, repo.id, held).await.unwrap_err(),
@@ -113,7 +113,7 @@ testkit::on_both_engines! {
             }
             // The whole repository held: the others too.
             w.h.clock.advance(base::Duration::from_millis(1));
-            let wide = w.vault.hold_set(&w.scope, HoldTarget::Repository(repo.id), "audit", &w.decided).await.unwrap();
+            let wide = w.vault.hold_set(&w.scope, HoldTarget::Repository(repo.id), said("audit"), &w.decided).await.unwrap();
             assert_eq!(code(&erase(&w, repo.id, all).await.unwrap_err()), "legal-hold");
             let explained = w.vault.explain(&w.scope, Target::Record(repo.id, held), &w.decided).await.unwrap();
             assert_eq!(explained.holds.iter().map(|one| one.reason.as_str()).collect::<Vec<_>>(), ["dispute", "audit"]);
@@ -123,13 +123,13 @@ testkit::on_both_engines! {
             assert!(w.runner.run_due().await.unwrap() > 0);
             assert_eq!(state(&w, Target::Record(repo.id, all)).await, State::Live);
             assert_eq!(code(&erase(&w, repo.id, all).await.unwrap_err()), "legal-hold");
-            let _ = w.vault.hold_lift(&w.scope, wide.id, "closed", &w.decided).await.unwrap();
-            assert_eq!(code(&w.vault.hold_lift(&w.scope, wide.id, "again", &w.decided).await.unwrap_err()), "hold-lifted");
+            let _ = w.vault.hold_lift(&w.scope, wide.id, said("closed"), &w.decided).await.unwrap();
+            assert_eq!(code(&w.vault.hold_lift(&w.scope, wide.id, said("again"), &w.decided).await.unwrap_err()), "hold-lifted");
             w.pass_days(1);
             w.runner.run_due().await.unwrap();
             assert_eq!(state(&w, Target::Record(repo.id, all)).await, State::Erased);
             assert_eq!(state(&w, Target::Record(repo.id, held)).await, State::Live);
-            let _ = w.vault.hold_lift(&w.scope, hold.id, "settled", &w.decided).await.unwrap();
+            let _ = w.vault.hold_lift(&w.scope, hold.id, said("settled"), &w.decided).await.unwrap();
             let _ = erase(&w, repo.id, held).await.unwrap();
             let holds = w.vault.hold_list(&w.scope, repo.id, None, 10, &w.decided).await.unwrap();
             assert_eq!(holds.iter().filter_map(|one| one.lift_reason.as_deref()).collect::<Vec<_>>(), ["settled", "closed"]);
@@ -140,6 +140,166 @@ testkit::on_both_engines! {
         assert!(w.events("retention.act", "\"cause\":\"retention\"") >= 3);
         // Reasons are not in the log.
         assert_eq!(w.events("hold.set", "dispute") + w.events("hold.lift", "settled"), 0);
+    }
+
+    async fn what_is_kept_can_be_restored(h: Harness) {
+        let w = World::new(h).await;
+        let ends = w.h.context.now().plus(base::Duration::from_days(100));
+        for (n, basis) in [Basis::Law, Basis::Contract].into_iter().enumerate() {
+            let repo = w.repository_with(NewRepository { name: format!("kept {n}"), ..kept(100, basis) }).await;
+            let target = Target::Record(repo.id, w.put(repo.id, person(1)).await);
+            let deletion = w.vault.delete(&w.scope, target, None, None, &w.decided).await.unwrap();
+            assert!(deletion.restorable_until.unwrap() >= ends, "as long as it is kept");
+            w.pass_days(40);
+            w.runner.run_due().await.unwrap();
+            let shown = w.vault.explain(&w.scope, target, &w.decided).await.unwrap();
+            assert_eq!((shown.state, shown.restorable_until), (State::Deleted, deletion.restorable_until));
+            let _ = w.vault.restore(&w.scope, target, None, None, &w.decided).await.unwrap();
+            assert_eq!(state(&w, target).await, State::Live);
+        }
+        // Held: for as long as the hold stands, beyond the end of its period too.
+        let repo = w.repository_with(NewRepository { name: "held".into(), ..kept(50, Basis::Business) }).await;
+        let target = Target::Record(repo.id, w.put(repo.id, person(1)).await);
+        let _ = w.vault.delete(&w.scope, target, None, None, &w.decided).await.unwrap();
+        let wide = HoldTarget::Repository(repo.id);
+        let hold = w.vault.hold_set(&w.scope, wide, said("audit"), &w.decided).await.unwrap();
+        w.pass_days(60);
+        w.runner.run_due().await.unwrap();
+        let _ = w.vault.restore(&w.scope, target, None, None, &w.decided).await.unwrap();
+        assert_eq!(state(&w, target).await, State::Live);
+        let _ = w.vault.hold_lift(&w.scope, hold.id, said("closed"), &w.decided).await.unwrap();
+    }
+
+    async fn nobody_is_promised_more_time_than_the_schedule_gives(h: Harness) {
+        let w = World::new(h).await;
+        let repo = w.repository_with(kept(10, Basis::Business)).await;
+        let ends = w.h.context.now().plus(base::Duration::from_days(10));
+        let target = Target::Record(repo.id, w.put(repo.id, person(1)).await);
+        let deletion = w.vault.delete(&w.scope, target, None, None, &w.decided).await.unwrap();
+        let until = deletion.restorable_until.unwrap();
+        assert!(until >= ends && until.since(ends) < base::Duration::from_seconds(1), "{until}");
+        w.pass_days(11);
+        w.runner.run_due().await.unwrap();
+        assert_eq!(state(&w, target).await, State::Erased);
+    }
+
+    async fn preconditions_hold_when_the_decision_is_made(h: Harness) {
+        let w = World::new(h).await;
+        let repo = w.repository("people", "confidential").await;
+        let id = w.put(repo.id, json!({"a": 1})).await;
+        let target = Target::Record(repo.id, id);
+        let new = NewRecord { body: b"{}", classification: None };
+        let _ = w.vault.record_replace(&w.scope, (repo.id, id), new, None, None, &w.decided).await.unwrap();
+        let stale = w.vault.erase(&w.scope, target, Some(1), &w.decided).await.unwrap_err();
+        assert_eq!((code(&stale), state(&w, target).await), ("precondition-failed", State::Live));
+        let _ = w.vault.delete(&w.scope, target, Some(2), None, &w.decided).await.unwrap();
+        let restore = |expected| w.vault.restore(&w.scope, target, expected, None, &w.decided);
+        assert_eq!(code(&restore(Some(1)).await.unwrap_err()), "precondition-failed");
+        let _ = restore(Some(2)).await.unwrap();
+        let _ = w.vault.erase(&w.scope, target, Some(2), &w.decided).await.unwrap();
+        // Erased, it gives its certificate whatever is expected.
+        let _ = w.vault.erase(&w.scope, target, Some(1), &w.decided).await.unwrap();
+    }
+
+    async fn erasures_at_once_give_one_certificate(h: Harness) {
+        let w = World::new(h).await;
+        let repo = w.repository("people", "internal").await;
+        for n in 0..8 {
+            let target = Target::Record(repo.id, w.put(repo.id, person(n)).await);
+            let tasks: Vec<_> = (0..3)
+                .map(|_| {
+                    let (v, s, d) = (w.vault.clone(), w.scope.clone(), w.decided.clone());
+                    tokio::spawn(async move { v.erase(&s, target, None, &d).await.map(|done| done.id) })
+                })
+                .collect();
+            let mut certificates = std::collections::BTreeSet::new();
+            for task in tasks {
+                certificates.insert(task.await.unwrap().unwrap());
+            }
+            assert_eq!(certificates.len(), 1);
+        }
+    }
+
+    async fn what_is_held_is_said_once_a_pass(h: Harness) {
+        let w = World::with(h, VaultConfig { sweep_batch: 1, ..VaultConfig::default() }).await;
+        let repo = w.repository_with(kept(10, Basis::Business)).await;
+        for n in 0..3 {
+            let one = HoldTarget::One(Target::Record(repo.id, w.put(repo.id, person(n)).await));
+            let _ = w.vault.hold_set(&w.scope, one, said("dispute"), &w.decided).await.unwrap();
+        }
+        let free = Target::Record(repo.id, w.put(repo.id, person(9)).await);
+        w.pass_days(11);
+        w.runner.run_due().await.unwrap();
+        assert_eq!((w.count("record"), state(&w, free).await), (3, State::Erased));
+        assert_eq!(w.events("retention.act", "\"held_at_least\":3"), 1);
+        let wide = HoldTarget::Repository(repo.id);
+        let _ = w.vault.hold_set(&w.scope, wide, said("audit"), &w.decided).await.unwrap();
+        w.pass_days(1);
+        w.runner.run_due().await.unwrap();
+        assert_eq!(w.events("retention.act", "legal-hold"), 2);
+    }
+
+    async fn an_erasure_takes_the_answers_that_name_it(h: Harness) {
+        let w = World::new(h).await;
+        let repo = w.repository("people", "internal").await;
+        let new = NewRecord { body: b"{}", classification: None };
+        let once = |key| Some(vault::IdempotencyKey { key, route: "POST", body: b"{}" });
+        let one = w.vault.record_create(&w.scope, repo.id, new, once("one"), &w.decided).await.unwrap().id;
+        let _ = w.vault.record_create(&w.scope, repo.id, new, once("other"), &w.decided).await.unwrap();
+        let batch = [vault::BatchOperation::Create(new), vault::BatchOperation::Create(new)];
+        let two = w.vault.record_batch(&w.scope, repo.id, &batch, once("batch"), &w.decided).await.unwrap();
+        assert_eq!((w.count("idempotency"), w.count("idempotency_target")), (3, 4));
+        let _ = erase(&w, repo.id, one).await.unwrap();
+        let _ = erase(&w, repo.id, two.records[1].id).await.unwrap();
+        assert_eq!((w.count("idempotency"), w.count("idempotency_target")), (1, 1));
+    }
+
+    async fn versions_are_deleted_in_steps(h: Harness) {
+        let w = World::new(h).await;
+        let repo = w.repository("people", "internal").await;
+        let id = w.put(repo.id, json!({})).await;
+        let new = NewRecord { body: b"{}", classification: None };
+        for _ in 0..210 {
+            let _ = w.vault.record_replace(&w.scope, (repo.id, id), new, None, None, &w.decided).await.unwrap();
+        }
+        let certificate = erase(&w, repo.id, id).await.unwrap();
+        assert_eq!((certificate.statement.versions, w.count("record_version")), (211, 0));
+        assert_eq!(w.events("retention.act", "\"count\":200"), 1);
+        assert_eq!(w.events("retention.act", "versions of what is erased"), 2);
+        // Large ones: fewer in a step.
+        let id = w.put(repo.id, json!({})).await;
+        let body = format!("{{\"text\":\"{}\"}}", "x".repeat(1_000_000));
+        let new = NewRecord { body: body.as_bytes(), classification: None };
+        for _ in 0..11 {
+            let _ = w.vault.record_replace(&w.scope, (repo.id, id), new, None, None, &w.decided).await.unwrap();
+        }
+        let _ = erase(&w, repo.id, id).await.unwrap();
+        assert_eq!((w.count("record_version"), w.events("retention.act", "versions of what is erased")), (0, 4));
+    }
+
+    async fn a_hold_is_a_persons(h: Harness) {
+        let w = World::new(h).await;
+        let repo = w.repository("people", "internal").await;
+        let target = HoldTarget::Repository(repo.id);
+        let by = |person| HoldDecision { person, reason: "case" };
+        let long = "x".repeat(201);
+        for nobody in ["", "  ", &long] {
+            let error = w.vault.hold_set(&w.scope, target, by(nobody), &w.decided).await.unwrap_err();
+            assert_eq!(error.field(), Some("person"));
+        }
+        let hold = w.vault.hold_set(&w.scope, target, by("Ann Counsel"), &w.decided).await.unwrap();
+        assert_eq!(w.vault.hold_lift(&w.scope, hold.id, by(""), &w.decided).await.unwrap_err().field(), Some("person"));
+        let _ = w.vault.hold_lift(&w.scope, hold.id, by("Bob Judge"), &w.decided).await.unwrap();
+        let holds = w.vault.hold_list(&w.scope, repo.id, None, 10, &w.decided).await.unwrap();
+        assert_eq!((holds[0].person.as_str(), holds[0].lift_person.as_deref()), ("Ann Counsel", Some("Bob Judge")));
+        // Sealed, and not in the log.
+        let hex: String = "Counsel".bytes().map(|byte| format!("{byte:02x}")).collect();
+        assert!(!w.h.tamper(Realm::Data, "SELECT person, lift_person, reason FROM hold")[0].contains(&hex));
+        assert_eq!(w.events("hold.set", "Counsel") + w.events("hold.lift", "Judge"), 0);
+        // One too many is a limit, and not absent.
+        w.h.tamper(Realm::Data, "UPDATE repository SET holds = 1000");
+        let error = w.vault.hold_set(&w.scope, target, by("Ann Counsel"), &w.decided).await.unwrap_err();
+        assert_eq!(code(&error), "limit-exceeded");
     }
 
     async fn the_schedule_acts_on_time_and_not_before(h: Harness) {
@@ -242,9 +402,9 @@ testkit::on_both_engines! {
         for n in 0..6 {
             let target = Target::Record(repo.id, w.put(repo.id, person(n)).await);
             let (v, s, d) = (w.vault.clone(), w.scope.clone(), w.decided.clone());
-            let holding = tokio::spawn(async move { v.hold_set(&s, HoldTarget::One(target), "why", &d).await.map(drop) });
+            let holding = tokio::spawn(async move { v.hold_set(&s, HoldTarget::One(target), said("why"), &d).await.map(drop) });
             let (v, s, d) = (w.vault.clone(), w.scope.clone(), w.decided.clone());
-            let erasing = tokio::spawn(async move { v.erase(&s, target, &d).await.map(drop) });
+            let erasing = tokio::spawn(async move { v.erase(&s, target, None, &d).await.map(drop) });
             let (held, erased) = (holding.await.unwrap(), erasing.await.unwrap());
             match state(&w, target).await {
                 State::Live => assert!(held.is_ok() && erased.is_err_and(|error| code(&error) == "legal-hold")),
@@ -261,7 +421,7 @@ testkit::on_both_engines! {
             let target = Target::Record(repo.id, w.put(repo.id, person(n)).await);
             let (v, s, d) = (w.vault.clone(), w.scope.clone(), w.decided.clone());
             let wide = HoldTarget::Repository(repo.id);
-            let holding = tokio::spawn(async move { v.hold_set(&s, wide, "why", &d).await.map(drop) });
+            let holding = tokio::spawn(async move { v.hold_set(&s, wide, said("why"), &d).await.map(drop) });
             let (v, s, d) = (w.vault.clone(), w.scope.clone(), w.decided.clone());
             let deleting = tokio::spawn(async move { v.delete(&s, target, None, None, &d).await.map(drop) });
             holding.await.unwrap().unwrap();
@@ -301,8 +461,19 @@ async fn a_restored_backup(engine: Engine) {
         assert_eq!(code(&get(erased, version).await.unwrap_err()), "key-destroyed");
     }
     assert!(get(beside, None).await.unwrap().body.is_some());
-    let page = restored.record_list(&w.scope, w.list(repo.id, 10, None), &w.decided).await.unwrap();
-    assert_eq!(page.records.iter().map(|record| record.meta.id).collect::<Vec<_>>(), [beside]);
+    // With bodies and without: neither what it held, nor that it was there.
+    let equals = std::collections::BTreeMap::from([("/address/city".to_owned(), json!("Ulm"))]);
+    for bodies in [true, false] {
+        let list = vault::ListRecords { bodies, ..w.list(repo.id, 10, None) };
+        let page = restored.record_list(&w.scope, list, &w.decided).await.unwrap();
+        assert_eq!(page.records.iter().map(|record| record.meta.id).collect::<Vec<_>>(), [beside]);
+        let search =
+            vault::SearchRecords { repository: repo.id, equals: &equals, limit: 10, cursor: None, bodies };
+        let page = restored.record_search(&w.scope, search, &w.decided).await.unwrap();
+        assert_eq!(page.records.iter().map(|record| record.meta.id).collect::<Vec<_>>(), [beside]);
+    }
+    let versions = restored.record_versions(&w.scope, (repo.id, erased), None, 10, &w.decided).await;
+    assert_eq!(code(&versions.unwrap_err()), "not-found");
 }
 
 /// Copies the data realm as the engine's own tools do.

@@ -9,3 +9,4 @@ mod objects;
 mod records;
 mod search;
 mod support;
+mod trace;

@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 use store::{JobRunner, Realm, Scope};
 use testkit::{Engine, Harness};
 use vault::{
-    Basis, Decided, ListRecords, NewRecord, NewRepository, Repository, Retention, Vault, VaultConfig,
-    VaultError,
+    Basis, Decided, HoldDecision, ListRecords, NewRecord, NewRepository, Repository, Retention, Vault,
+    VaultConfig, VaultError,
 };
 
 /// Everything that a test of the vault acts in.
@@ -148,6 +148,11 @@ pub(crate) fn kept(days: u32, basis: Basis) -> NewRepository {
         searchable: vec!["email".into(), "/address/city".into()],
         ..NewRepository::default()
     }
+}
+
+/// A decision about a hold.
+pub(crate) const fn said(reason: &str) -> HoldDecision<'_> {
+    HoldDecision { person: "A. Counsel", reason }
 }
 
 pub(crate) fn hex(bytes: &[u8]) -> String {

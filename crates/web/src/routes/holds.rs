@@ -1,4 +1,4 @@
-//! Legal holds: set and lifted by somebody with a reason. For customers.
+//! Legal holds: set and lifted by a person with a reason. For customers.
 
 use access::Resource;
 use axum::{
@@ -10,7 +10,7 @@ use axum::{
 use base::{HoldId, ObjectId, RecordId, RepositoryId};
 use serde::Deserialize;
 use utoipa::ToSchema;
-use vault::{Decided, Hold, HoldTarget, Target};
+use vault::{Decided, Hold, HoldDecision, HoldTarget, Target};
 
 use crate::{
     App,
@@ -51,20 +51,24 @@ pub(crate) mod described {
         target: HoldTarget,
         /// Why it was set.
         reason: String,
+        /// Which person decided that.
+        person: String,
         /// When.
         #[schema(value_type = InstantText)]
         set_at: String,
-        /// By whom.
+        /// By which client.
         #[schema(value_type = ActorText)]
         set_by: String,
         /// When it was lifted; null while it is in force.
         #[schema(value_type = Option<InstantText>)]
         lifted_at: Option<String>,
-        /// By whom it was lifted.
+        /// By which client it was lifted.
         #[schema(value_type = Option<ActorText>)]
         lifted_by: Option<String>,
         /// Why it was lifted.
         lift_reason: Option<String>,
+        /// Which person decided that.
+        lift_person: Option<String>,
     }
 
     /// A page of holds.
@@ -82,7 +86,7 @@ pub(crate) mod described {
 /// A hold to be set. Without `record` and `object` it covers the whole repository, what comes later too.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-#[schema(example = json!({"record": "rec_01knk0m3a0e9x8c5m3q8d2v7zt", "reason": "case 2026/17"}))]
+#[schema(example = json!({"record": "rec_01knk0m3a0e9x8c5m3q8d2v7zt", "reason": "case 2026/17", "person": "A. Counsel"}))]
 pub(crate) struct NewHoldBody {
     /// The record that it covers.
     #[schema(nullable = false, required = false, value_type = RecordIdText)]
@@ -93,16 +97,22 @@ pub(crate) struct NewHoldBody {
     /// Why. It is kept sealed.
     #[schema(min_length = 1, max_length = 1_024)]
     reason: String,
+    /// The person who decided it: a name or an id. It is kept sealed.
+    #[schema(min_length = 1, max_length = 200)]
+    person: String,
 }
 
 /// The lifting of a hold.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-#[schema(example = json!({"reason": "case 2026/17 is closed"}))]
+#[schema(example = json!({"reason": "case 2026/17 is closed", "person": "A. Counsel"}))]
 pub(crate) struct LiftBody {
     /// Why. It is kept sealed.
     #[schema(min_length = 1, max_length = 1_024)]
     reason: String,
+    /// The person who decided it: a name or an id. It is kept sealed.
+    #[schema(min_length = 1, max_length = 200)]
+    person: String,
 }
 
 /// Which page of holds.
@@ -115,6 +125,10 @@ impl QueryParameters for Holds {
     fn take(pairs: &mut Pairs) -> Result<Self, Problem> {
         Ok(Self { limit: limit(pairs)?, after: pairs.take_parsed("after")? })
     }
+}
+
+fn said<'a>(person: &'a str, reason: &'a str) -> HoldDecision<'a> {
+    HoldDecision { person, reason }
 }
 
 /// Sets a legal hold. While it is in force, nothing that it covers is deleted or erased.
@@ -140,7 +154,7 @@ pub(crate) async fn set(
         }
     };
     let (scope, decided) = caller.within(&app, repository, Resource::new()).await?;
-    let hold = app.vault().hold_set(scope, target, &body.reason, &decided).await?;
+    let hold = app.vault().hold_set(scope, target, said(&body.person, &body.reason), &decided).await?;
     Ok((StatusCode::CREATED, Json(&*hold)).into_response())
 }
 
@@ -176,6 +190,6 @@ pub(crate) async fn lift(
 ) -> Result<Response, Problem> {
     let (scope, decision) = caller.client(&app, &Resource::new().id(id)).await?;
     let decided = Decided { policies: decision.policies() };
-    let hold = app.vault().hold_lift(scope, id, &body.reason, &decided).await?;
+    let hold = app.vault().hold_lift(scope, id, said(&body.person, &body.reason), &decided).await?;
     Ok(Json(&*hold).into_response())
 }

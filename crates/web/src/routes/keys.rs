@@ -52,6 +52,8 @@ pub(crate) struct RotationProgress {
     done: u64,
     /// How many there were when it began.
     total: u64,
+    /// How many did not open and were passed over, once it ended; `key.refuse` events name them.
+    damaged: u64,
     /// When it began.
     #[schema(value_type = InstantText)]
     started_at: Timestamp,
@@ -92,6 +94,7 @@ impl From<Status> for KeyStatus {
             to: it.rotation.to,
             done: it.done,
             total: it.total,
+            damaged: it.damaged,
             started_at: it.started,
             finished_at: it.finished,
         };

@@ -149,13 +149,13 @@ async fn delete(
 
 async fn restore(app: &App, caller: &Caller, target: Target, once: &Once) -> Result<Response, Problem> {
     let (scope, decided) = reach(app, caller, &target).await?;
-    let life = app.vault().restore(scope, target, once.with(&[]), &decided).await?;
+    let life = app.vault().restore(scope, target, None, once.with(&[]), &decided).await?;
     Ok(changed(&life))
 }
 
 async fn erase(app: &App, caller: &Caller, target: Target) -> Result<Response, Problem> {
     let (scope, decided) = reach(app, caller, &target).await?;
-    let certificate = app.vault().erase(scope, target, &decided).await?;
+    let certificate = app.vault().erase(scope, target, None, &decided).await?;
     Ok(Json(&*certificate).into_response())
 }
 

@@ -266,7 +266,14 @@ fn records() -> Vec<Route> {
         )
         .finds()
         .changes()
-        .events(&[Did::RecordEraseStart, Did::KeyDestroy, Did::RecordErase, Did::CertificateIssue]),
+        // Of a record with many versions, each step is a `retention.act`.
+        .events(&[
+            Did::RecordEraseStart,
+            Did::KeyDestroy,
+            Did::RetentionAct,
+            Did::RecordErase,
+            Did::CertificateIssue,
+        ]),
         route::<lifecycle::__path_explain_record, _, _>(
             subsystem,
             Client(Action::RecordExplain),

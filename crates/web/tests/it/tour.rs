@@ -138,11 +138,11 @@ impl Tour {
         self.client("GET", &format!("{one}/explain"), &ids, None).await;
         self.client("DELETE", &one, &ids, None).await;
         self.client("POST", &format!("{one}/restore"), &ids, None).await;
-        let hold = json!({"record": record, "reason": "a case"});
+        let hold = json!({"record": record, "reason": "a case", "person": "A. Counsel"});
         let hold =
             self.client("POST", "/v1/repositories/{repository}/holds", &[&repository], Some(hold)).await;
         self.client("GET", "/v1/repositories/{repository}/holds", &[&repository], None).await;
-        let lifted = Some(json!({"reason": "closed"}));
+        let lifted = Some(json!({"reason": "closed", "person": "A. Counsel"}));
         self.client("POST", "/v1/holds/{hold}/lift", &[&hold.text("/id")], lifted).await;
         let erased = self.client("POST", &format!("{one}/erase"), &ids, None).await;
         let note = erased.text("/note");

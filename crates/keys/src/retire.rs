@@ -41,7 +41,7 @@ impl Keys {
     /// [`KeyError::InUse`] while anything is wrapped with it; [`KeyError::NotRetirable`] for the active
     /// version, or one that never was. Each refusal is an event.
     pub async fn retire_provider(&self, system: &SystemScope, version: u32) -> Result<(), KeyError> {
-        let act = || Act::new(Activity::KeyRetire, self.provider_object(version));
+        let act = || Act::new(Activity::KeyRetire, self.provider_object(version)).decided_by(self.policies());
         let recorded = self.intend_system(system, act()).await?;
         let mut tx = self.store().system(system).await?;
         let state = tx.row(LOCK, &[version.into()]).await?;
@@ -83,7 +83,7 @@ impl Keys {
     ) -> Result<(), KeyError> {
         let scope = self.scope_of(system, account);
         let object = account_object(account, version);
-        let act = || Act::new(Activity::KeyRetire, object.clone());
+        let act = || Act::new(Activity::KeyRetire, object.clone()).decided_by(self.policies());
         let recorded = self.intend_system(system, act()).await?;
         let mut tx = self.store().begin(&scope).await?;
         // The ring is locked while the uses are counted: who wraps must count at the ring first, and
@@ -125,7 +125,7 @@ impl Keys {
     ) -> Result<(), KeyError> {
         use base::Fault as _;
         let act = Act::refused(Activity::KeyRetire, object, error.code(), error.clause());
-        self.data().record_system(system, act).await?;
+        self.data().record_system(system, act.decided_by(self.policies())).await?;
         Ok(())
     }
 }

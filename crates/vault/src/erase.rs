@@ -95,20 +95,22 @@ pub(crate) fn decide(head: &Head, cause: Cause, now: Timestamp, restore_window: 
 impl Vault {
     /// Erases a record or an object, all versions of it, for good: destroys its key, deletes its rows
     /// and blobs, and signs a certificate. Erasing what was erased before gives its certificate again;
-    /// an erasure that was decided before and not finished is finished now.
+    /// an erasure that was decided before and not finished is finished now. `expected` is the version that
+    /// the caller read, if it must still be that one when this is decided.
     ///
     /// # Errors
-    /// [`VaultError::Held`] under a legal hold (DD-1); [`VaultError::Retained`] before the end of a
+    /// [`VaultError::Changed`]; [`VaultError::Held`] under a legal hold (DD-1); [`VaultError::Retained`] before the end of a
     /// retention period by law or contract (AR-2); [`VaultError::NotFound`]. An error of the store or
     /// the keys after the decision leaves the rest to a job.
     pub async fn erase(
         &self,
         scope: &Scope,
         target: Target,
+        expected: Option<u64>,
         decided: &Decided,
     ) -> Result<Committed<Certificate>, VaultError> {
         let activity = target.activity(Activity::RecordErase, Activity::ObjectErase);
-        let outcome = self.erase_target(scope, target, decided).await;
+        let outcome = self.erase_target(scope, target, expected, decided).await;
         self.noted(scope, decided, activity, target.object_ref(scope), outcome).await
     }
 
@@ -116,10 +118,11 @@ impl Vault {
         &self,
         scope: &Scope,
         target: Target,
+        expected: Option<u64>,
         decided: &Decided,
     ) -> Result<Committed<Certificate>, VaultError> {
         let targets = [target];
-        let verdicts = retried(|_| self.mark(scope, &targets, Cause::Request, decided)).await?;
+        let verdicts = retried(|_| self.mark(scope, &targets, Cause::Request, expected, decided)).await?;
         match verdicts.into_iter().next() {
             Some(Verdict::Keep(reason)) => return Err(reason),
             // Decided before, and perhaps not finished: that is done now.
@@ -182,6 +185,7 @@ impl Vault {
         scope: &Scope,
         targets: &[Target],
         cause: Cause,
+        expected: Option<u64>,
         decided: &Decided,
     ) -> Result<Vec<Verdict>, VaultError> {
         let Some(first) = targets.first() else { return Ok(Vec::new()) };
@@ -197,7 +201,14 @@ impl Vault {
                 verdicts.push(Verdict::Gone);
                 continue;
             };
-            let verdict = decide(&head, cause, now, self.restore_window());
+            // Writes keep the repository's row, which is locked here: no version is on its way.
+            let current = head.version;
+            let verdict = match expected {
+                Some(expected) if expected != current && head.erasing_at.is_none() => {
+                    Verdict::Keep(VaultError::Changed { current })
+                }
+                _ => decide(&head, cause, now, self.restore_window()),
+            };
             if matches!(verdict, Verdict::Erase) {
                 let deleted_at = head.deleted_at.map_or(-1, Timestamp::micros);
                 let values = [(&repository).into(), target.id().into(), now.into(), deleted_at.into()];

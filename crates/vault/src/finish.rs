@@ -176,7 +176,7 @@ mod tests {
         let id = vault.record_create(&scope, repository, new, None, &decided).await.unwrap().id;
         let target = Target::Record(repository, id);
         let head = vault.head(&scope, &target, crate::reader::Attempt::FIRST).await.unwrap();
-        let _ = vault.mark(&scope, &[target], Cause::Request, &decided).await.unwrap();
+        let _ = vault.mark(&scope, &[target], Cause::Request, None, &decided).await.unwrap();
         if key_destroyed {
             assert_eq!(vault.keys().destroy_data_keys(&scope, &[head.key]).await.unwrap(), 1);
         }
@@ -205,7 +205,7 @@ mod tests {
         let new = NewRecord { body: b"{}", classification: None };
         let id = vault.record_create(&scope, repository, new, None, &decided).await.unwrap().id;
         let targets = [Target::Record(repository, id)];
-        let _ = vault.mark(&scope, &targets, Cause::Request, &decided).await.unwrap();
+        let _ = vault.mark(&scope, &targets, Cause::Request, None, &decided).await.unwrap();
         let finish = || vault.finish(&scope, &targets, Cause::Request, &decided);
         let (one, two) = tokio::join!(finish(), finish());
         let finished = [one.unwrap(), two.unwrap()];
@@ -223,11 +223,11 @@ mod tests {
         let id = vault.record_create(&scope, repository, new, None, &decided).await.unwrap().id;
         h.clock.advance(Duration::from_days(366));
         let target = Target::Record(repository, id);
-        let _ = vault.mark(&scope, &[target], Cause::Retention, &decided).await.unwrap();
-        let certificate = vault.erase(&scope, target, &decided).await.unwrap().into_inner();
+        let _ = vault.mark(&scope, &[target], Cause::Retention, None, &decided).await.unwrap();
+        let certificate = vault.erase(&scope, target, None, &decided).await.unwrap().into_inner();
         assert_eq!(certificate.statement.cause, Cause::Retention);
         assert_eq!(vault.explain(&scope, target, &decided).await.unwrap().state, State::Erased);
-        assert_eq!(vault.erase(&scope, target, &decided).await.unwrap().into_inner(), certificate);
+        assert_eq!(vault.erase(&scope, target, None, &decided).await.unwrap().into_inner(), certificate);
     }
 
     testkit::on_both_engines! {

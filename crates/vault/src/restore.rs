@@ -11,19 +11,23 @@ use crate::{
 };
 
 impl Vault {
-    /// Restores a deleted record or object, as it was.
+    /// Restores a deleted record or object, as it was. `expected` is the version that the caller read, if it
+    /// must still be that one.
     ///
     /// # Errors
+    /// [`VaultError::Changed`],
     /// [`VaultError::WindowClosed`] after the window, [`VaultError::NotDeleted`], [`VaultError::NotFound`].
     pub async fn restore(
         &self,
         scope: &Scope,
         target: Target,
+        expected: Option<u64>,
         once: Option<IdempotencyKey<'_>>,
         decided: &Decided,
     ) -> Result<Committed<Lifecycle>, VaultError> {
         let activity = target.activity(Activity::RecordRestore, Activity::ObjectRestore);
-        let outcome = retried(|attempt| self.restore_target(scope, target, once, decided, attempt)).await;
+        let outcome =
+            retried(|attempt| self.restore_target(scope, target, expected, once, decided, attempt)).await;
         self.noted(scope, decided, activity, target.object_ref(scope), outcome).await
     }
 
@@ -31,6 +35,7 @@ impl Vault {
         &self,
         scope: &Scope,
         target: Target,
+        expected: Option<u64>,
         once: Option<IdempotencyKey<'_>>,
         decided: &Decided,
         attempt: Attempt,
@@ -41,6 +46,10 @@ impl Vault {
         }
         let head = self.head(scope, &target, attempt).await?;
         let deleted_at = head.deleted_at.ok_or(VaultError::NotDeleted)?;
+        // What is deleted gets no further version before it is restored, which the statement below looks for.
+        if expected.is_some_and(|expected| expected != head.version) {
+            return Err(VaultError::Changed { current: head.version });
+        }
         let until = deleted_at.plus(self.restore_window());
         if self.context().now() >= until {
             return Err(VaultError::WindowClosed(until));

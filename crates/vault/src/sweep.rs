@@ -241,7 +241,7 @@ impl Vault {
 
     async fn sweep_erase(&self, scope: &Scope, targets: &[Target], cause: Cause) -> Result<bool, VaultError> {
         let decided = Decided::default();
-        let verdicts = retried(|_| self.mark(scope, targets, cause, &decided)).await?;
+        let verdicts = retried(|_| self.mark(scope, targets, cause, None, &decided)).await?;
         let marked: Vec<Target> = targets
             .iter()
             .zip(&verdicts)

@@ -177,7 +177,7 @@ async fn round(world: &World, repository: RepositoryId, writer: u64, round: u64)
         say(&format!("deleted {id}"));
     }
     if round % 4 == 2 {
-        vault.erase(&scope, target, &decided).await.unwrap().into_inner();
+        vault.erase(&scope, target, None, &decided).await.unwrap().into_inner();
         say(&format!("erased {id}"));
     }
     let read = vault.record_get(&scope, (repository, id), None, &decided).await;

@@ -49,8 +49,8 @@ async fn outcomes(
         ("list", v.record_list(scope, w.list(repo, 10, None), d).await.err().unwrap()),
         ("search", v.record_search(scope, search, d).await.err().unwrap()),
         ("delete", v.delete(scope, rec, None, None, d).await.err().unwrap()),
-        ("restore", v.restore(scope, rec, None, d).await.err().unwrap()),
-        ("erase", v.erase(scope, rec, d).await.err().unwrap()),
+        ("restore", v.restore(scope, rec, None, None, d).await.err().unwrap()),
+        ("erase", v.erase(scope, rec, None, d).await.err().unwrap()),
         ("explain", v.explain(scope, rec, d).await.err().unwrap()),
         ("certificate", v.certificate_of(scope, rec, d).await.err().unwrap()),
         ("hold set", v.hold_set(scope, HoldTarget::One(rec), "why", d).await.err().unwrap()),
@@ -62,7 +62,7 @@ async fn outcomes(
         ("object head", v.object_head(scope, (repo, object), d).await.err().unwrap()),
         ("objects", v.object_list(scope, repo, (10, None, false), d).await.err().unwrap()),
         ("object delete", v.delete(scope, obj, None, None, d).await.err().unwrap()),
-        ("object erase", v.erase(scope, obj, d).await.err().unwrap()),
+        ("object erase", v.erase(scope, obj, None, d).await.err().unwrap()),
         ("object explain", v.explain(scope, obj, d).await.err().unwrap()),
     ]
 }
@@ -119,9 +119,9 @@ testkit::on_both_engines! {
         let search = SearchRecords { repository: repo.id, equals: &equals, limit: 2, cursor: Some(&cursor), bodies: false };
         assert_eq!(code(&w.vault.record_search(&w.scope, search, &w.decided).await.unwrap_err()), "invalid-cursor");
         // Another account's listing of repositories, with this account's cursor.
-        let mine = w.vault.repository_list(&w.scope, 1, None, &w.decided).await.unwrap().next.unwrap();
+        let mine = w.vault.repository_list(&w.scope, 1, None, i64::MAX, &w.decided).await.unwrap().next.unwrap();
         let other = w.other_account().await;
-        let error = w.vault.repository_list(&other, 1, Some(&mine), &w.decided).await.unwrap_err();
+        let error = w.vault.repository_list(&other, 1, Some(&mine), i64::MAX, &w.decided).await.unwrap_err();
         assert_eq!(code(&error), "invalid-cursor");
     }
 

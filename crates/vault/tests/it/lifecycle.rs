@@ -14,7 +14,7 @@ use crate::support::{World, code, kept, open_keys, person, signer};
 
 async fn erase(w: &World, repository: RepositoryId, id: RecordId) -> Result<vault::Certificate, VaultError> {
     w.vault
-        .erase(&w.scope, Target::Record(repository, id), &w.decided)
+        .erase(&w.scope, Target::Record(repository, id), None, &w.decided)
         .await
         .map(store::Committed::into_inner)
 }
@@ -29,7 +29,7 @@ testkit::on_both_engines! {
         let repo = w.repository("people", "confidential").await;
         let id = w.put(repo.id, json!({"a": 1})).await;
         let target = Target::Record(repo.id, id);
-        let restore = || w.vault.restore(&w.scope, target, None, &w.decided);
+        let restore = || w.vault.restore(&w.scope, target, None, None, &w.decided);
         assert_eq!(code(&restore().await.unwrap_err()), "not-deleted");
         let deletion = w.vault.delete(&w.scope, target, Some(1), None, &w.decided).await.unwrap();
         assert_eq!(deletion.restorable_until, deletion.deleted_at.map(|at| at.plus(VaultConfig::default().restore_window)));
@@ -244,7 +244,7 @@ testkit::on_both_engines! {
             let (v, s, d) = (w.vault.clone(), w.scope.clone(), w.decided.clone());
             let holding = tokio::spawn(async move { v.hold_set(&s, HoldTarget::One(target), "why", &d).await.map(drop) });
             let (v, s, d) = (w.vault.clone(), w.scope.clone(), w.decided.clone());
-            let erasing = tokio::spawn(async move { v.erase(&s, target, &d).await.map(drop) });
+            let erasing = tokio::spawn(async move { v.erase(&s, target, None, &d).await.map(drop) });
             let (held, erased) = (holding.await.unwrap(), erasing.await.unwrap());
             match state(&w, target).await {
                 State::Live => assert!(held.is_ok() && erased.is_err_and(|error| code(&error) == "legal-hold")),

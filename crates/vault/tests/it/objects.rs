@@ -161,7 +161,7 @@ testkit::on_both_engines! {
         let repo = w.repository_with(kept(365, Basis::Business)).await;
         let object = put(&w, repo.id, &plain(9_000_000), NEW).await.unwrap();
         let content = w.vault.object_get(&w.scope, (repo.id, object.id), None, &w.decided).await.unwrap();
-        let _ = w.vault.erase(&w.scope, Target::Object(repo.id, object.id), &w.decided).await.unwrap();
+        let _ = w.vault.erase(&w.scope, Target::Object(repo.id, object.id), None, &w.decided).await.unwrap();
         let error = content.stream.try_collect::<Vec<Bytes>>().await.unwrap_err();
         assert_eq!(code(&error), "not-found");
         assert_eq!((w.events("integrity.violation", ""), w.events("object.read", "not-found")), (0, 1));
@@ -178,7 +178,7 @@ testkit::on_both_engines! {
         let target = Target::Object(repo.id, first.id);
         let _ = w.vault.delete(&w.scope, target, None, None, &w.decided).await.unwrap();
         assert_eq!(code(&put(&w, repo.id, &plain(1), NEW).await.unwrap_err()), "limit-exceeded");
-        let _ = w.vault.erase(&w.scope, target, &w.decided).await.unwrap();
+        let _ = w.vault.erase(&w.scope, target, None, &w.decided).await.unwrap();
         let _ = put(&w, repo.id, &plain(1), NEW).await.unwrap();
         let _ = put(&w, repo.id, &plain(1), NEW).await.unwrap();
         assert_eq!(code(&put(&w, repo.id, &plain(1), NEW).await.unwrap_err()), "limit-exceeded");
@@ -191,7 +191,7 @@ testkit::on_both_engines! {
         let repo = w.repository_with(NewRepository { name: "law".into(), ..kept(100, Basis::Law) }).await;
         let object = put(&w, repo.id, &plain(5_000_000), NEW).await.unwrap();
         let target = Target::Object(repo.id, object.id);
-        let erase = || w.vault.erase(&w.scope, target, &w.decided);
+        let erase = || w.vault.erase(&w.scope, target, None, &w.decided);
         assert_eq!(code(&erase().await.unwrap_err()), "retention-period");
         let hold = w.vault.hold_set(&w.scope, HoldTarget::One(target), "dispute", &w.decided).await.unwrap();
         assert_eq!(code(&w.vault.delete(&w.scope, target, None, None, &w.decided).await.unwrap_err()), "legal-hold");
@@ -201,7 +201,7 @@ testkit::on_both_engines! {
         let _ = w.vault.hold_lift(&w.scope, hold.id, "settled", &w.decided).await.unwrap();
         let _ = w.vault.delete(&w.scope, target, Some(1), None, &w.decided).await.unwrap();
         assert_eq!(code(&get(&w, repo.id, object.id, None).await.unwrap_err()), "not-found");
-        let _ = w.vault.restore(&w.scope, target, None, &w.decided).await.unwrap();
+        let _ = w.vault.restore(&w.scope, target, None, None, &w.decided).await.unwrap();
         assert_eq!(get(&w, repo.id, object.id, None).await.unwrap(), plain(5_000_000));
         w.pass_days(1);
         w.runner.run_due().await.unwrap();

@@ -52,7 +52,7 @@ testkit::on_both_engines! {
         let target = Target::Record(repo.id, ids[3]);
         let _ = w.vault.delete(&w.scope, target, None, None, &w.decided).await.unwrap();
         assert!(found(&w, repo.id, &[("email", json!("new@example.com"))], 10).await.is_empty());
-        let _ = w.vault.restore(&w.scope, target, None, &w.decided).await.unwrap();
+        let _ = w.vault.restore(&w.scope, target, None, None, &w.decided).await.unwrap();
         assert_eq!(found(&w, repo.id, &[("email", json!("new@example.com"))], 10).await, [ids[3]]);
         // Neither value stands in the database, and an entry added there finds nothing.
         let digest = w.h.tamper(Realm::Data, &format!("SELECT digest FROM record_term WHERE record_id = x'{}'", hex(ids[0].as_bytes())));

@@ -94,7 +94,8 @@ async fn open(h: &Harness) -> Access {
     let config = Config {
         issuer: ISSUER.into(),
         audience: ISSUER.into(),
-        token_endpoint: format!("{ISSUER}/v1/token"),
+        addresses: vec![ISSUER.into()],
+        token_endpoints: vec![format!("{ISSUER}/v1/token")],
         scheme: Scheme::default(),
         throttle: access::ThrottleLimits::default(),
     };
@@ -137,6 +138,6 @@ fn request(credential: Credential) -> TokenRequest {
         credential,
         account: None,
         scope: None,
-        audience: None,
+        audiences: Vec::new(),
     }
 }

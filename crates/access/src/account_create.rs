@@ -1,6 +1,6 @@
 //! Making an account, with its keys.
 
-use base::AccountId;
+use base::{AccountId, Fault as _};
 use ledger::{Act, Activity};
 use store::{Committed, StoreError, platform};
 
@@ -16,9 +16,16 @@ impl Access {
         by: &Principal,
         name: &str,
     ) -> Result<Committed<Account>, AccessError> {
-        let name = check_name(name)?;
         let (scope, decision) = self.operate(by, Action::AccountCreate, &Resource::new()).await?;
         let account = AccountId::new(&self.0.context)?;
+        let name = match check_name(name) {
+            Ok(name) => name,
+            Err(error) => {
+                let act = Act::refused(Activity::AccountCreate, object(account), error.code(), None);
+                self.0.store.record_system(scope, act.decided_by(decision.policies())).await?;
+                return Err(error);
+            }
+        };
         let mut read = self.0.store.system_read(scope).await?;
         let taken = read.row(platform!("SELECT id FROM account WHERE name = $1"), &[name.into()]).await?;
         drop(read);

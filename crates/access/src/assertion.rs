@@ -1,5 +1,5 @@
 //! Client assertions (RFC 7523): a client or an operator proves who it is by signing, so that no
-//! standing secret exists. Made for the token endpoint alone, at most five minutes long, used once.
+//! standing secret exists. Made for this installation alone, at most five minutes long, used once.
 
 use base::{Actor, ClientId, Duration, OperatorId, Timestamp};
 use serde::Deserialize;
@@ -94,11 +94,16 @@ enum Audience {
 }
 
 impl Audience {
-    fn is(&self, endpoint: &str) -> bool {
-        match self {
-            Self::One(audience) => audience == endpoint,
-            Self::List(list) => matches!(list.as_slice(), [audience] if audience == endpoint),
-        }
+    /// Whether it is one of ours.
+    fn is_among(&self, ours: &[String]) -> bool {
+        let audience = match self {
+            Self::One(audience) => audience,
+            Self::List(list) => match list.as_slice() {
+                [audience] => audience,
+                _ => return false,
+            },
+        };
+        ours.contains(audience)
     }
 }
 
@@ -120,15 +125,15 @@ impl<'a> Assertion<'a> {
         Ok(Self { token, claimed })
     }
 
-    /// Verifies it with the key of whom it names.
+    /// Verifies it with the key of whom it names, for one of `audiences`.
     pub fn verify(
         &self,
         key: &PublicKey,
-        endpoint: &str,
+        audiences: &[String],
         now: Timestamp,
     ) -> Result<Asserted, AssertionFault> {
         let wire: Wire = self.token.verify(key).ok_or(AssertionFault::Signature)??;
-        if !wire.aud.is(endpoint) {
+        if !wire.aud.is_among(audiences) {
             return Err(AssertionFault::Audience);
         }
         if wire.jti.is_empty() || wire.jti.len() > MAX_JTI_BYTES {
@@ -168,7 +173,8 @@ mod tests {
     }
     fn verify_signed(key: &SigningKey, payload: &Value, now: i64) -> Result<Asserted, AssertionFault> {
         let text = key.sign("JWT", payload).unwrap();
-        Assertion::parse(&text)?.verify(&self::key(5).public(), ENDPOINT, Timestamp::from_seconds(now))
+        let ours = [ENDPOINT, "urn:tenet:issuer:1"].map(str::to_owned);
+        Assertion::parse(&text)?.verify(&self::key(5).public(), &ours, Timestamp::from_seconds(now))
     }
     fn with(member: &str, value: Value) -> Result<Asserted, AssertionFault> {
         let mut payload = payload();
@@ -181,6 +187,7 @@ mod tests {
         let asserted = verify_signed(&key(5), &payload(), 1_000).unwrap();
         assert_eq!(asserted.expires, Timestamp::from_seconds(1_065));
         assert_eq!(with("aud", json!([ENDPOINT])).unwrap().replay, asserted.replay);
+        assert_eq!(with("aud", json!("urn:tenet:issuer:1")).unwrap().replay, asserted.replay);
         assert_ne!(with("jti", json!("twice")).unwrap().replay, asserted.replay);
     }
 
@@ -191,6 +198,7 @@ mod tests {
         assert_eq!(verify_signed(&key(5), &payload(), 994), Err(AssertionFault::NotYet));
         assert_eq!(with("aud", json!("https://tenet.test")), Err(AssertionFault::Audience));
         assert_eq!(with("aud", json!([ENDPOINT, "https://evil.test"])), Err(AssertionFault::Audience));
+        assert_eq!(with("aud", json!([ENDPOINT, "urn:tenet:issuer:1"])), Err(AssertionFault::Audience));
         assert_eq!(with("aud", json!([])), Err(AssertionFault::Audience));
         assert_eq!(with("exp", json!(1_306)), Err(AssertionFault::TooLong));
         assert_eq!(with("exp", json!(i64::MAX)), Err(AssertionFault::TooLong));

@@ -145,13 +145,7 @@ impl Claims {
     /// The claims of `token`, when its form, key, signature, issuer and audience are right. Time is
     /// not looked at: [`Claims::check_time`] does that at each use, since it can't be cached.
     pub fn verify(token: &str, issuer: &Issuer, keys: &[SigningKey]) -> Result<Self, TokenFault> {
-        let parsed = Unverified::parse(token, &[TOKEN_TYPE])?;
-        let kid = parsed.kid.as_deref().ok_or(TokenFault::UnknownKey)?;
-        let key = keys.iter().find(|key| names(key, kid)).ok_or(TokenFault::UnknownKey)?;
-        let wire: Wire = match parsed.verify(&key.public()) {
-            None => return Err(TokenFault::Signature),
-            Some(claims) => claims.map_err(|_| TokenFault::Claims)?,
-        };
+        let wire = Self::signed_wire(token, keys)?;
         if wire.iss != issuer.name {
             return Err(TokenFault::Issuer);
         }
@@ -159,6 +153,22 @@ impl Claims {
             return Err(TokenFault::Audience);
         }
         Self::from_wire(&wire).ok_or(TokenFault::Claims)
+    }
+
+    /// The claims of `token` when its form, key and signature are right, whatever it says of issuer,
+    /// audience and time: for its revocation, which must hold on servers that are set differently, too.
+    pub fn signed(token: &str, keys: &[SigningKey]) -> Result<Self, TokenFault> {
+        Self::from_wire(&Self::signed_wire(token, keys)?).ok_or(TokenFault::Claims)
+    }
+
+    fn signed_wire(token: &str, keys: &[SigningKey]) -> Result<Wire, TokenFault> {
+        let parsed = Unverified::parse(token, &[TOKEN_TYPE])?;
+        let kid = parsed.kid.as_deref().ok_or(TokenFault::UnknownKey)?;
+        let key = keys.iter().find(|key| names(key, kid)).ok_or(TokenFault::UnknownKey)?;
+        match parsed.verify(&key.public()) {
+            None => Err(TokenFault::Signature),
+            Some(claims) => claims.map_err(|_| TokenFault::Claims),
+        }
     }
 
     /// Whether it is valid at `now`.

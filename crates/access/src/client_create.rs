@@ -1,6 +1,6 @@
 //! Registering a client of an account.
 
-use base::{AccountId, Classification, ClientId, Secret};
+use base::{AccountId, Classification, ClientId, Fault as _, Secret};
 use ledger::{Act, Activity, ObjectRef};
 use store::{Committed, platform};
 
@@ -52,13 +52,14 @@ impl Access {
         account: AccountId,
         new: NewClient,
     ) -> Result<Committed<CreatedClient>, AccessError> {
-        check_name(&new.name)?;
-        if new.scopes.is_empty() {
-            return Err(AccessError::Invalid { field: "scope", reason: "a client needs at least one scope" });
-        }
         let resource = Resource::new().id(account).in_account(account);
         let (scope, decision) = self.operate(by, Action::ClientCreate, &resource).await?;
         let id = ClientId::new(&self.0.context)?;
+        if let Err(error) = check(&new) {
+            let act = Act::refused(Activity::ClientCreate, object(id, account), error.code(), None);
+            self.0.store.record_system(scope, act.decided_by(decision.policies())).await?;
+            return Err(error);
+        }
         let (secret, hash, key) = match new.credential {
             NewCredential::Secret => {
                 let (secret, hash) = generate(SecretKind::Client, &self.0.context)?;
@@ -103,11 +104,27 @@ impl Access {
             created: scope.now(),
             revoked: None,
         };
-        let act = Act::new(Activity::ClientCreate, object(id, account))
-            .decided_by(decision.policies())
-            .detail("scope", scopes)
-            .detail("credential", if client.signs { "private_key_jwt" } else { "client_secret" });
+        let act = created(&client, key.as_ref()).decided_by(decision.policies());
         Ok(tx.commit(CreatedClient { client, secret }, act).await?)
+    }
+}
+
+fn check(new: &NewClient) -> Result<(), AccessError> {
+    check_name(&new.name)?;
+    if new.scopes.is_empty() {
+        return Err(AccessError::Invalid { field: "scope", reason: "a client needs at least one scope" });
+    }
+    Ok(())
+}
+
+/// The event says all that decides what the client may do and who it is: scopes, clearance, key.
+fn created(client: &Client, key: Option<&PublicKey>) -> Act {
+    let act = Act::new(Activity::ClientCreate, object(client.id, client.account))
+        .detail("scope", client.scopes.to_string())
+        .detail("clearance", client.clearance.as_deref().unwrap_or("every level"));
+    match key {
+        Some(key) => act.detail("credential", "private_key_jwt").detail("key", key.thumbprint()),
+        None => act.detail("credential", "client_secret"),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Becoming an operator: the secret of a link, once, and a public key whose private half never leaves the
 //! operator's machine.
 
-use base::{Actor, OperatorId, Secret, Timestamp};
+use base::{Actor, Fault as _, OperatorId, Secret, Timestamp};
 use ledger::{Act, Activity, ObjectRef};
 use store::{Committed, StoreError, SystemTx, platform};
 
@@ -28,19 +28,24 @@ pub struct Enrolment {
 
 impl Access {
     /// Enrols an operator with the role that the link gives. The link is used up; a failure to
-    /// present one counts against the address.
+    /// present one counts against the address. Only whoever has one hears what is wrong with the rest.
     pub async fn enrol(&self, enrolment: Enrolment, call: &Call) -> Result<Committed<Operator>, AccessError> {
         let now = self.0.context.now();
-        let name = check_name(&enrolment.name)?;
-        if let Err(throttled) = self.0.throttle.check(Actor::Anonymous, call.peer.address, now) {
-            return Err(self.over_limit(Actor::Anonymous, throttled, call, now).await);
-        }
         let hash = SecretHash::of(&enrolment.secret);
         // Looked at before anything is made for whoever asks: an attempt without a link leaves its event.
         let Some(creator) = self.usable(hash, now).await? else {
             return Err(self.no_link(call, now).await);
         };
         let operator = OperatorId::new(&self.0.context)?;
+        let name = match check_name(&enrolment.name) {
+            Ok(name) => name,
+            Err(error) => {
+                let object = ObjectRef::new("operator", operator);
+                let act = Act::refused(Activity::OperatorEnrol, object, error.code(), None);
+                self.record_refusal(None, act, call, now).await?;
+                return Err(error);
+            }
+        };
         // The operator acts from here on: whoever holds the link is who the operator will be.
         let origin = self.origin(Actor::Operator(operator), None, call).await?;
         let scope = self.0.mint.system(origin, now, "somebody enrols as an operator");

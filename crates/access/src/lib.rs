@@ -67,12 +67,17 @@ pub use verified::MAX_VERIFIED_TOKENS;
 /// How this installation names itself, and what it allows.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// `iss` of tokens, such as `https://localhost:8440`. The same on every server of an installation.
+    /// `iss` of tokens. The same on every server of an installation and at every start, whatever the
+    /// address: a token must be good where it was not issued.
     pub issuer: String,
     /// `aud` of tokens: the service that they are for. Usually the same as the issuer.
     pub audience: String,
-    /// The full address of the token endpoint: what an assertion must name as its audience.
-    pub token_endpoint: String,
+    /// The addresses at which this server is reached, without a slash at the end. A token may be asked for
+    /// by any of them (RFC 8707).
+    pub addresses: Vec<String>,
+    /// The full addresses of the token endpoint at which this server is reached. An assertion names one
+    /// of them or the issuer as its audience (RFC 7523 3), and nothing else.
+    pub token_endpoints: Vec<String>,
     /// The organisation's classifications.
     pub scheme: Scheme,
     /// The limits on failed sign-ins.
@@ -93,6 +98,8 @@ struct Inner {
     policies: policy::Policies,
     throttle: throttle::Throttle,
     origins: origin::Origins,
+    /// What an assertion may name as its audience.
+    assertion_audiences: Vec<String>,
     /// Reads the tables of this crate, before anybody is known.
     reader: SystemScope,
     /// Verifies the assertions of those who don't exist, so that they take as long as others'.
@@ -127,12 +134,15 @@ impl Access {
             sealed: None,
         };
         let reader = mint.system(origin, context.now(), "authentication reads who exists");
+        let mut assertion_audiences = config.token_endpoints.clone();
+        assertion_audiences.push(config.issuer.clone());
         let issuer = Issuer { name: config.issuer.clone(), audience: config.audience.clone() };
         Ok(Self(Arc::new(Inner {
             verifier: verified::Verifier::new(issuer, vec![key]),
             policies,
             throttle: throttle::Throttle::new(config.throttle),
             origins: origin::Origins::new(),
+            assertion_audiences,
             reader,
             stand_in: stand_in.public(),
             store,

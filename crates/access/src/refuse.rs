@@ -20,6 +20,13 @@ pub(crate) struct Failure<'a> {
 }
 
 impl Access {
+    /// Refuses a call whose credential is so malformed that nothing in it can be looked at. `web` says so
+    /// for what it can't even take from the headers or the form; it is a failed proof like any other.
+    pub async fn reject(&self, reason: &'static str, error: AccessError, call: &Call) -> AccessError {
+        let now = self.0.context.now();
+        self.fail(Failure { subject: Actor::Anonymous, account: None, reason, call, now }, error).await
+    }
+
     /// Records a failed proof of identity and counts it. Returns the error for the caller: `error`, or
     /// that of the limit if this subject or address has failed too often. Past a limit, one
     /// event a minute stands for the rest.

@@ -1,10 +1,13 @@
-//! Failed sign-ins, limited per client at an address, per client, and per address, in memory that
+//! Failed sign-ins, counted per client at an address, per client, and per address, in memory that
 //! never grows. Each limit is a generic cell rate algorithm (ITU-T I.371): one instant per cell. Keys are
 //! hashed, under a key of this process, into two rows of cells; a key is over its limit when both
 //! its cells are, so that two keys that share one cell don't hurt each other.
 //!
-//! A client's own limit is far above the one per client and address: an outsider who fails on purpose
-//! under somebody else's id can slow that client down only from very many addresses.
+//! A limit is asked only about what has failed already: the proof is looked at first, and a right one
+//! passes whatever was counted. So nobody can lock anybody out by failing on purpose under their id or
+//! beside them. Nor is guessing the threat: secrets have 256 random bits. What the limits hold down is the
+//! events that failures leave, and they tell a client in a loop to stop. The work of looking at proofs is
+//! bounded before this, by the rate of sign-ins per address that `web` keeps.
 
 use std::{
     hash::{BuildHasher, Hash, RandomState},
@@ -50,7 +53,7 @@ impl Default for ThrottleLimits {
 /// Over a limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Throttled {
-    /// How long until another attempt is looked at.
+    /// How long until another failure is told and recorded as such.
     pub retry_after: Duration,
     /// Whether this is the first refusal of a while, to be recorded: one event each minute and
     /// key, lest whoever floods us fills the log too.
@@ -84,7 +87,7 @@ impl Throttle {
         }
     }
 
-    /// Whether `subject` may try from `address` at `now`.
+    /// Whether one more failure of `subject` from `address` at `now` is within the limits.
     pub(crate) fn check(
         &self,
         subject: Actor,

@@ -25,8 +25,8 @@ pub struct TokenRequest {
     pub account: Option<String>,
     /// The scopes that are asked for, separated by spaces; all that the client has if left out.
     pub scope: Option<String>,
-    /// `audience` or `resource` (RFC 8707): the service that the token is for; this one if left out.
-    pub audience: Option<String>,
+    /// `audience` and `resource` (RFC 8707): the service that the token is for; this one if left out.
+    pub audiences: Vec<String>,
 }
 
 /// The proof of who asks.
@@ -133,9 +133,8 @@ impl Access {
                 return Err(self.fail(refused(Actor::Anonymous, reason), AccessError::InvalidClient).await);
             }
         };
-        if let Err(throttled) = self.0.throttle.check(subject, call.peer.address, now) {
-            return Err(self.over_limit(subject, throttled, call, now).await);
-        }
+        // The proof comes before any limit: whoever has the right credential is let in however often others
+        // failed under the same name or from the same address.
         let known = self.known(subject).await?;
         let proof = match (credential, &assertion) {
             (Credential::Secret { secret, .. }, _) => {
@@ -144,7 +143,7 @@ impl Access {
             }
             (_, Some(assertion)) => {
                 let key = known.key.unwrap_or(self.0.stand_in);
-                let verified = assertion.verify(&key, &self.0.config.token_endpoint, now);
+                let verified = assertion.verify(&key, &self.0.assertion_audiences, now);
                 verified.map(Some).map_err(|fault| fault.reason())
             }
             (Credential::Assertion { .. }, None) => Err("assertion-malformed"),
@@ -189,7 +188,12 @@ impl Access {
 
     /// The scopes that are granted of those that are asked for, once account and audience are right.
     fn grant(&self, request: &TokenRequest, subject: Actor, known: &Known) -> Result<ScopeSet, AccessError> {
-        if request.audience.as_ref().is_some_and(|audience| *audience != self.0.config.audience) {
+        let config = &self.0.config;
+        let ours = |asked: &String| {
+            let asked = asked.strip_suffix('/').unwrap_or(asked);
+            asked == config.audience || config.addresses.iter().any(|address| address == asked)
+        };
+        if !request.audiences.iter().all(ours) {
             return Err(AccessError::InvalidTarget);
         }
         let chosen = request.account.as_deref().map(str::parse::<AccountId>).transpose();

@@ -38,6 +38,14 @@ impl Verifier {
         &self.keys
     }
 
+    /// The claims of a token that was signed here, valid or not; see [`Claims::signed`].
+    pub(crate) fn signed(&self, token: &str) -> Result<Claims, TokenFault> {
+        if token.len() > MAX_TOKEN_BYTES {
+            return Err(TokenFault::Form(JwsError::Malformed));
+        }
+        Claims::signed(token, &self.keys)
+    }
+
     /// The claims of a token that is valid at `now`. Only what passed is remembered, and what has
     /// expired is forgotten, so that neither garbage nor age fills the cache.
     pub(crate) fn verify(&self, token: &str, now: Timestamp) -> Result<Arc<Claims>, TokenFault> {

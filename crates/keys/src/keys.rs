@@ -21,9 +21,10 @@ use crate::{
     uses::Uses,
 };
 
-/// The keys of an installation. Cheap to clone.
+/// The keys of an installation. Cheap to clone. With it are the policies that decided what is done through it,
+/// if somebody asked.
 #[derive(Clone)]
-pub struct Keys(Arc<Inner>);
+pub struct Keys(Arc<Inner>, Arc<[String]>);
 
 pub(crate) struct Inner {
     data: Store,
@@ -102,10 +103,21 @@ impl Keys {
             pools: Pools::default(),
             uses: Uses::default(),
         };
-        let opened = Self(Arc::new(inner));
+        let opened = Self(Arc::new(inner), Arc::default());
         let system = opened.own_system(Interface::Startup, "the provider key is checked at start-up")?;
         opened.start(&system).await?;
         Ok(opened)
+    }
+
+    /// The same keys, for what these policies allowed: the events of an operator's acts name them.
+    #[must_use]
+    pub fn decided_by(&self, policies: Vec<String>) -> Self {
+        Self(Arc::clone(&self.0), policies.into())
+    }
+
+    /// The policies that decided, for the event of an operator's act.
+    pub(crate) fn policies(&self) -> Vec<String> {
+        self.1.to_vec()
     }
 
     pub(crate) fn inner(&self) -> &Inner {

@@ -40,7 +40,7 @@ impl Keys {
     /// [`KeyError::InUse`] while anything is wrapped with it; [`KeyError::NotRetirable`] for the active
     /// version, or one that never was. Each refusal is an event.
     pub async fn retire_provider(&self, system: &SystemScope, version: u32) -> Result<(), KeyError> {
-        let act = || Act::new(Activity::KeyRetire, self.provider_object(version));
+        let act = || Act::new(Activity::KeyRetire, self.provider_object(version)).decided_by(self.policies());
         let recorded = self.intend_system(system, act()).await?;
         let mut tx = self.store().system(system).await?;
         let state = tx.row(LOCK, &[version.into()]).await?;
@@ -82,7 +82,7 @@ impl Keys {
     ) -> Result<(), KeyError> {
         let scope = self.scope_of(system, account);
         let object = account_object(account, version);
-        let act = || Act::new(Activity::KeyRetire, object.clone());
+        let act = || Act::new(Activity::KeyRetire, object.clone()).decided_by(self.policies());
         let recorded = self.intend_system(system, act()).await?;
         // One snapshot, so that only what is durable counts: a rewrapping that is still on its way to the
         // disk could be lost, and the key that it went away from be deleted. Who wraps must count at the
@@ -126,7 +126,7 @@ impl Keys {
     ) -> Result<(), KeyError> {
         use base::Fault as _;
         let act = Act::refused(Activity::KeyRetire, object, error.code(), error.clause());
-        self.data().record_system(system, act).await?;
+        self.data().record_system(system, act.decided_by(self.policies())).await?;
         Ok(())
     }
 }

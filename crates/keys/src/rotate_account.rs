@@ -82,7 +82,7 @@ impl Keys {
             None => {
                 let object = account_object(account, 0);
                 let act = Act::refused(Activity::KeyRotate, object, "key-rotating", None);
-                self.data().record_system(system, act).await?;
+                self.data().record_system(system, act.decided_by(self.policies())).await?;
                 Err(KeyError::Rotating("account key"))
             }
         }
@@ -124,7 +124,7 @@ impl Keys {
             return Ok(None);
         }
         let act = Act::new(Activity::KeyRotate, account_object(account, rotation.to)).detail("from", from);
-        Ok(Some(tx.commit(rotation, act).await?))
+        Ok(Some(tx.commit(rotation, act.decided_by(self.policies())).await?))
     }
 
     async fn go_on_with_account(&self, lease: &Lease) -> Result<Next, KeyError> {

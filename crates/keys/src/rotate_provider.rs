@@ -142,7 +142,7 @@ impl Keys {
             Some(started) => Ok(started),
             None => {
                 let act = Act::refused(Activity::KeyRotate, self.provider_object(0), "key-rotating", None);
-                self.data().record_system(system, act).await?;
+                self.data().record_system(system, act.decided_by(self.policies())).await?;
                 Err(KeyError::Rotating("provider key"))
             }
         }
@@ -178,7 +178,7 @@ impl Keys {
             return Ok(None);
         }
         let act = Act::new(Activity::KeyRotate, self.provider_object(to)).detail("from", from);
-        Ok(Some(tx.commit(rotation, act).await?))
+        Ok(Some(tx.commit(rotation, act.decided_by(self.policies())).await?))
     }
 
     async fn go_on_with_provider(&self, lease: &Lease) -> Result<Next, KeyError> {

@@ -80,7 +80,7 @@ impl Keys {
     /// The state of the provider key, and of rotations.
     pub async fn status(&self, system: &SystemScope) -> Result<Status, KeyError> {
         let act = Act::new(Activity::KeyStatus, ObjectRef::new("provider_key", "all"));
-        self.data().record_system(system, act).await?;
+        self.data().record_system(system, act.decided_by(self.policies())).await?;
         let mut read = self.store().system_read(system).await?;
         let mut versions = Vec::new();
         for row in read.rows(VERSIONS, &[]).await? {
@@ -122,7 +122,7 @@ impl Keys {
         let ring = read.row(RING, &[]).await?.ok_or(KeyError::NoSuchAccount)?;
         let active = version(ring.int(0)?)?;
         let act = Act::new(Activity::KeyStatus, account_object(account, active));
-        self.data().record_system(system, act).await?;
+        self.data().record_system(system, act.decided_by(self.policies())).await?;
         let mut data_keys = Vec::new();
         for row in read.rows(DATA_KEYS, &[]).await? {
             let (all, destroyed) = (row.count(1)?, row.count(2)?);

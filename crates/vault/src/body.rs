@@ -69,6 +69,11 @@ fn too_large() -> VaultError {
 }
 
 fn parse(text: &[u8], field: &str) -> Result<Value, VaultError> {
+    if let Some((line, column)) = wide_integer(text) {
+        let reason =
+            format!("a whole number of more than 64 bits at line {line} column {column}: write it as a text");
+        return Err(VaultError::field(field, reason));
+    }
     let mut reader = serde_json::Deserializer::from_slice(text);
     let value = Strict { depth: 0 }.deserialize(&mut reader).and_then(|value| reader.end().map(|()| value));
     value.map_err(|error| {
@@ -79,6 +84,44 @@ fn parse(text: &[u8], field: &str) -> Result<Value, VaultError> {
         };
         VaultError::field(field, reason)
     })
+}
+
+/// Line and column of the first whole number that fits neither 64-bit type. The reader would make it a double,
+/// so that another number than what was sent were kept.
+fn wide_integer(text: &[u8]) -> Option<(usize, usize)> {
+    let mut at = 0;
+    while let Some(byte) = text.get(at) {
+        match byte {
+            b'"' => {
+                at += 1;
+                while let Some(within) = text.get(at).filter(|within| **within != b'"') {
+                    at += if *within == b'\\' { 2 } else { 1 };
+                }
+                at += 1;
+            }
+            b'-' | b'0'..=b'9' => {
+                let rest = text.get(at..).unwrap_or_default();
+                let ends = |byte: &u8| !matches!(byte, b'-' | b'+' | b'.' | b'e' | b'E' | b'0'..=b'9');
+                let number = rest.split(ends).next().unwrap_or_default();
+                if is_wide(number) {
+                    let before = text.get(..at).unwrap_or_default();
+                    let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+                    let column = before.iter().rev().take_while(|byte| **byte != b'\n').count() + 1;
+                    return Some((line, column));
+                }
+                at += number.len().max(1);
+            }
+            _ => at += 1,
+        }
+    }
+    None
+}
+
+fn is_wide(number: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(number) else { return false };
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    let whole = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    whole && text.parse::<i64>().is_err() && text.parse::<u64>().is_err()
 }
 
 fn merge(target: &mut Value, patch: Value) {
@@ -193,6 +236,22 @@ mod tests {
         assert!(
             Body::parse(format!(r#"{{"a":"{}"}}"#, "x".repeat(limits::MAX_RECORD_BYTES)).as_bytes()).is_err()
         );
+    }
+
+    #[test]
+    fn a_whole_number_is_kept_as_it_is_or_refused() {
+        for fits in
+            ["0", "-9223372036854775808", "18446744073709551615", "1e30", "1.5", "\"123456789012345678901\""]
+        {
+            let text = format!("{{\"a\":{fits}}}");
+            assert!(Body::parse(text.as_bytes()).is_ok(), "{fits}");
+        }
+        for wide in ["18446744073709551616", "-9223372036854775809", "123456789012345678901234567890"] {
+            let text = format!("{{\"a\\\"1\": [\n {wide}]}}");
+            let error = Body::parse(text.as_bytes()).err().unwrap().to_string();
+            assert!(error.contains("more than 64 bits at line 2 column 2"), "{error}");
+            assert!(parse_patch(text.as_bytes()).is_err(), "{wide}");
+        }
     }
 
     // RFC 7396, appendix A; the cases whose result is an object.

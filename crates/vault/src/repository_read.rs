@@ -37,15 +37,22 @@ impl Vault {
         Ok(repository)
     }
 
-    /// A page of the account's repositories; `limit` is 1 to 100.
+    /// A page of the account's repositories; `limit` is 1 to 100. Those of a classification above the rank
+    /// `clearance` are left out: their declarations name fields and reasons.
     pub async fn repository_list(
         &self,
         scope: &Scope,
         limit: usize,
         cursor: Option<&str>,
+        clearance: i64,
         decided: &Decided,
     ) -> Result<RepositoryPage, VaultError> {
-        let outcome = self.list_repositories(scope, limit, cursor).await;
+        let within =
+            |one: &Repository| i64::try_from(one.classification.rank()).is_ok_and(|rank| rank <= clearance);
+        let outcome = self.list_repositories(scope, limit, cursor).await.map(|mut page| {
+            page.repositories.retain(within);
+            page
+        });
         let object = ObjectRef::new("account", scope.account()).in_account(scope.account());
         let page = self.noted(scope, decided, Activity::RepositoryList, object.clone(), outcome).await?;
         let act = Act::new(Activity::RepositoryList, object)

@@ -26,6 +26,7 @@ use crate::{
     openapi,
     route::{Route, RouteInfo},
     routes,
+    seats::Seats,
     throttle::Throttle,
 };
 
@@ -65,6 +66,8 @@ struct Inner {
     callers: Throttle<Actor>,
     peers: Throttle<IpAddr>,
     sign_ins: Throttle<IpAddr>,
+    bearer_failures: Throttle<IpAddr>,
+    seats: Arc<Seats<Actor>>,
     notes: Throttle<Actor>,
     limit_notes: Throttle<&'static str>,
     routes: HashMap<String, Vec<RouteInfo>>,
@@ -90,6 +93,8 @@ impl App {
             callers: Throttle::new(limits.client_rate, tracked, context.clone()),
             peers: Throttle::new(limits.peer_rate, tracked, context.clone()),
             sign_ins: Throttle::new(limits.sign_in_rate, tracked, context.clone()),
+            bearer_failures: Throttle::new(limits.sign_in_rate, tracked, context.clone()),
+            seats: Seats::new(limits.requests_per_caller),
             notes: Throttle::new(NOTES, tracked, context.clone()),
             limit_notes: Throttle::new(NOTES, tracked, context),
             routes: index,
@@ -161,6 +166,15 @@ impl App {
     }
     pub(crate) fn sign_ins(&self) -> &Throttle<IpAddr> {
         &self.0.sign_ins
+    }
+    /// Requests with an access token that is not valid. Apart from the sign-ins, lest a client whose token has
+    /// ended use up what its neighbours at one address need to get new ones.
+    pub(crate) fn bearer_failures(&self) -> &Throttle<IpAddr> {
+        &self.0.bearer_failures
+    }
+    /// The places of each caller for requests in hand.
+    pub(crate) fn seats(&self) -> &Arc<Seats<Actor>> {
+        &self.0.seats
     }
     pub(crate) fn notes(&self) -> &Throttle<Actor> {
         &self.0.notes

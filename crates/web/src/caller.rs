@@ -4,7 +4,7 @@
 use access::{AccessError, Action, Call, Decision, Peer, Principal, PrincipalKind, Resource};
 use axum::{
     extract::{FromRequestParts, MatchedPath},
-    http::{header, request::Parts},
+    http::{HeaderName, header, request::Parts},
 };
 use base::RepositoryId;
 use ledger::{Act, Activity, ObjectRef};
@@ -13,10 +13,11 @@ use vault::Decided;
 
 use crate::{
     App,
+    extract::IDEMPOTENCY_KEY,
     observe::one_header,
     problem::{Http, Problem},
     request::RequestContext,
-    route::Callers,
+    route::{Callers, RouteInfo},
     throttle::party,
 };
 
@@ -35,12 +36,20 @@ impl FromRequestParts<App> for Caller {
             parts.extensions.get::<MatchedPath>().and_then(|path| app.route(&parts.method, path.as_str()));
         let info = info.ok_or_else(|| Problem::internal("an authenticated handler is no listed route"))?;
         let call = call(&context, info.subsystem);
-        let bearer = bearer(parts)?;
-        let principal = match app.access().authenticate(bearer.unwrap_or_default(), &call).await {
-            Ok(principal) => principal,
-            Err(error) => return Err(refused(app, &context, bearer, error)),
+        let (established, missing) = match bearer(parts) {
+            Ok(bearer) => {
+                let known = app.access().authenticate(bearer.unwrap_or_default(), &call).await;
+                (known, bearer.is_none())
+            }
+            Err(Unreadable) => {
+                let error = AccessError::Unauthenticated;
+                (Err(app.access().reject("authorization-unreadable", error, &call).await), false)
+            }
         };
+        let principal = established.map_err(|error| refused(app, &context, missing, error))?;
         admit(app, &principal).await?;
+        seat(app, &context, &principal).await?;
+        check_headers(parts, info)?;
         Ok(Self { principal, callers: info.callers })
     }
 }
@@ -55,6 +64,14 @@ impl Caller {
     /// Who it is.
     pub(crate) fn principal(&self) -> &Principal {
         &self.principal
+    }
+
+    /// The rank of the highest classification that the caller may touch; negative for none.
+    pub(crate) fn clearance(&self) -> i64 {
+        match self.principal.kind() {
+            PrincipalKind::Client { clearance, .. } => *clearance,
+            PrincipalKind::Operator { .. } => -1,
+        }
     }
 
     /// Asks the policies whether the caller may do what the route is listed for, to this. A refusal is
@@ -140,26 +157,29 @@ impl Caller {
     }
 }
 
+/// `Authorization` comes twice, or holds bytes that no token has.
+struct Unreadable;
+
 /// The token of `Authorization: Bearer` (RFC 6750 2.1), the only place where one is taken from.
-fn bearer(parts: &Parts) -> Result<Option<&str>, Problem> {
-    let wrong =
-        |_| Problem::unauthenticated("token-invalid", "the header `Authorization` holds no access token");
-    let Some(text) = one_header(&parts.headers, &header::AUTHORIZATION).map_err(wrong)? else {
+fn bearer(parts: &Parts) -> Result<Option<&str>, Unreadable> {
+    let Some(text) = one_header(&parts.headers, &header::AUTHORIZATION).map_err(|_| Unreadable)? else {
         return Ok(None);
     };
     let (scheme, token) = text.split_once(' ').unwrap_or((text, ""));
     Ok(scheme.eq_ignore_ascii_case("bearer").then(|| token.trim()))
 }
 
-fn refused(app: &App, context: &RequestContext, bearer: Option<&str>, error: AccessError) -> Problem {
+/// What is told to a caller who is not established. Only failures of the caller's count against the address:
+/// a store that does not answer is told as that.
+fn refused(app: &App, context: &RequestContext, missing: bool, error: AccessError) -> Problem {
     let retry = error.retry_after();
-    let missing = bearer.is_none() && matches!(error, AccessError::Unauthenticated);
-    if let Err(seconds) = app.sign_ins().admit(&party(context.peer)) {
-        app.metrics().refused("sign-in-rate");
+    let failed = matches!(error, AccessError::Unauthenticated | AccessError::Throttled { .. });
+    if failed && let Err(seconds) = app.bearer_failures().admit(&party(context.peer)) {
+        app.metrics().refused("bearer-failures");
         let detail = "too many requests without a valid access token come from this address";
         return Problem::http(Http::Rate, detail).retry_after(seconds);
     }
-    if missing {
+    if missing && matches!(error, AccessError::Unauthenticated) {
         // RFC 6750 3.1: no error code when there was no token at all.
         return Problem::unauthenticated("token-missing", "an access token is needed here");
     }
@@ -178,18 +198,54 @@ pub(crate) fn throttled(problem: Problem, retry: Option<base::Duration>) -> Prob
 
 /// Counts the request against the caller's own rate.
 async fn admit(app: &App, principal: &Principal) -> Result<(), Problem> {
+    let Err(seconds) = app.callers().admit(&principal.actor()) else { return Ok(()) };
+    note(app, principal, "caller-rate").await?;
+    let detail = "this caller sends more requests than are served";
+    Err(Problem::http(Http::Rate, detail).retry_after(seconds))
+}
+
+/// Takes one of the caller's places for the request, until its answer is out: one caller's slow streams
+/// must not take every place that there is.
+async fn seat(app: &App, context: &RequestContext, principal: &Principal) -> Result<(), Problem> {
+    let Some(seat) = app.seats().take(&principal.actor()) else {
+        note(app, principal, "caller-requests-in-hand").await?;
+        let detail = "this caller has more requests in hand than are served at once";
+        return Err(Problem::http(Http::Rate, detail).retry_after(1));
+    };
+    // A second one of the same request is given back here.
+    let _ = context.seat.set(seat);
+    Ok(())
+}
+
+/// Refuses a header that the route does not act on, lest the caller rely on what is not done.
+fn check_headers(parts: &Parts, info: &RouteInfo) -> Result<(), Problem> {
+    let refused = |name: &HeaderName, detail| {
+        let given = info.changes && parts.headers.contains_key(name);
+        if given { Err(Problem::invalid("header-not-supported", name.as_str(), detail)) } else { Ok(()) }
+    };
+    if !info.once {
+        let detail = "this route does not take `Idempotency-Key`: leave it out, and look at what there is before \
+                      you send the request again";
+        refused(&IDEMPOTENCY_KEY, detail)?;
+    }
+    if !info.if_match {
+        refused(&header::IF_MATCH, "this route does not take `If-Match`: leave it out")?;
+    }
+    Ok(())
+}
+
+/// Counts a limit that a caller has reached, and records it, at most once a second.
+async fn note(app: &App, principal: &Principal, limit: &'static str) -> Result<(), Problem> {
+    app.metrics().refused(limit);
     let actor = principal.actor();
-    let Err(seconds) = app.callers().admit(&actor) else { return Ok(()) };
-    app.metrics().refused("caller-rate");
     if app.notes().admit(&actor).is_ok() {
         let object = ObjectRef::new(actor.kind().as_str(), actor);
-        let act = Act::refused(Activity::LimitExceed, object, "caller-rate", None);
+        let act = Act::refused(Activity::LimitExceed, object, limit, None);
         match (principal.scope(), principal.system()) {
             (Some(scope), _) => app.store().record(scope, act).await?,
             (None, Some(scope)) => app.store().record_system(scope, act).await?,
             (None, None) => return Err(Problem::internal("a principal without any scope")),
         };
     }
-    let detail = "this caller sends more requests than are served";
-    Err(Problem::http(Http::Rate, detail).retry_after(seconds))
+    Ok(())
 }

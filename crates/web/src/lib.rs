@@ -7,6 +7,7 @@
 
 mod app;
 mod caller;
+mod connection;
 mod extract;
 mod limits;
 mod metrics;
@@ -19,6 +20,7 @@ mod request;
 mod route;
 mod routes;
 mod schema;
+mod seats;
 mod serve;
 mod throttle;
 mod tls;

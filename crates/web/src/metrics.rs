@@ -1,8 +1,11 @@
 //! Metrics for Prometheus. Labels are route templates and status codes: never an id, never a name.
 
-use std::sync::{Arc, atomic::AtomicI64};
+use std::sync::{
+    Arc,
+    atomic::{AtomicI64, Ordering},
+};
 
-use base::Duration;
+use base::{Duration, Timestamp};
 use prometheus_client::{
     encoding::{EncodeLabelSet, text::encode},
     metrics::{
@@ -19,6 +22,8 @@ use prometheus_client::{
 const FIRST_BUCKET: f64 = 0.000_25;
 /// Buckets, each twice the one before: up to about 16 seconds.
 const BUCKETS: u16 = 17;
+/// How old the log's state may be that is shown.
+const LOG_LIFE: Duration = Duration::from_seconds(1);
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct RouteLabels {
@@ -54,6 +59,8 @@ pub(crate) struct Metrics {
     outbox: Gauge,
     log_size: Gauge,
     full: Gauge<i64, AtomicI64>,
+    /// When the log's state was last read, in microseconds.
+    log_read: AtomicI64,
 }
 
 fn histogram() -> Histogram {
@@ -84,7 +91,8 @@ impl Metrics {
         let log_size = gauge("log_events", "Events that the last checkpoint covers");
         let full = gauge("storage_full", "1 while writes are refused for want of space");
         registry.register("build", "The version that runs", Info::new(BuildLabels { version }));
-        Self { registry, answers, latency, refused, in_hand, connections, outbox, log_size, full }
+        let log_read = AtomicI64::new(i64::MIN);
+        Self { registry, answers, latency, refused, in_hand, connections, outbox, log_size, full, log_read }
     }
 
     /// A request that was answered.
@@ -103,6 +111,15 @@ impl Metrics {
     }
     pub(crate) fn connections(&self) -> &Gauge {
         &self.connections
+    }
+    /// Whether the log's state is older than a second. Whoever is told so reads it; others take what there
+    /// is meanwhile.
+    pub(crate) fn log_is_due(&self, now: Timestamp) -> bool {
+        let due = |read: i64| {
+            let age = now.micros().saturating_sub(read);
+            (!(0..LOG_LIFE.micros()).contains(&age)).then_some(now.micros())
+        };
+        self.log_read.fetch_update(Ordering::Relaxed, Ordering::Relaxed, due).is_ok()
     }
     /// The log's state, set when metrics are read.
     pub(crate) fn set_log(&self, outbox: u64, size: u64) {
@@ -123,6 +140,16 @@ impl Metrics {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_logs_state_is_read_once_a_second() {
+        let metrics = Metrics::new("1.2.3");
+        let at = |millis: i64| Timestamp::from_micros(1_000_000_000 + millis * 1_000);
+        let due: Vec<_> =
+            [0, 1, 999, 1_000, 1_500, 2_000].map(|millis| metrics.log_is_due(at(millis))).into();
+        assert_eq!(due, [true, false, false, true, false, true]);
+        assert!(metrics.log_is_due(at(-5)), "a clock that was set back");
+    }
 
     #[test]
     fn the_text_has_routes_and_statuses() {

@@ -18,6 +18,7 @@ use tracing::Instrument;
 
 use crate::{
     App,
+    connection::Work,
     outgoing::outgoing,
     paced::paced,
     problem::{Http, Problem},
@@ -74,16 +75,23 @@ pub(crate) async fn observe(State(app): State<App>, mut request: Request, next: 
 }
 
 async fn answer(app: &App, request: Request, next: Next) -> Response {
-    let Ok(place) = app.places().try_acquire_owned() else {
-        app.metrics().refused("requests");
-        app.note_limit("requests-in-hand").await;
-        let detail = "more requests are in hand than are served at once";
-        return Problem::http(Http::Busy, detail).into_response();
+    let extensions = request.extensions();
+    let info = extensions.get::<MatchedPath>().and_then(|path| app.route(request.method(), path.as_str()));
+    let place = match app.places().try_acquire_owned() {
+        Ok(place) => Some(place),
+        // Whoever watches the server must hear that it lives, most of all when it is busy.
+        Err(_) if info.is_some_and(|info| info.probe) => None,
+        Err(_) => {
+            app.metrics().refused("requests");
+            app.note_limit("requests-in-hand").await;
+            let detail = "more requests are in hand than are served at once";
+            return Problem::http(Http::Busy, detail).into_response();
+        }
     };
     let _counted = InHand::new(app.metrics().in_hand());
-    let info =
-        request.extensions().get::<MatchedPath>().and_then(|path| app.route(request.method(), path.as_str()));
-    let peer = request.extensions().get::<RequestContext>().map(|context| context.peer);
+    let context = request.extensions().get::<RequestContext>();
+    let (peer, seat) = (context.map(|it| it.peer), context.map(|it| Arc::clone(&it.seat)));
+    let busy = request.extensions().get::<Work>().map(Work::begin);
     if let Err(problem) = admit_peer(app, info, peer).await {
         return problem.into_response();
     }
@@ -102,7 +110,7 @@ async fn answer(app: &App, request: Request, next: Next) -> Response {
     };
     // What a panic says may hold data: only that there was one is told, to the operator.
     let response = outcome.unwrap_or_else(|_| Problem::internal("a handler panicked").into_response());
-    outgoing(response, place, app.limits().body_pause)
+    outgoing(response, (place, seat, busy), app.limits().body_pause)
 }
 
 /// Counts the request against the rate of its peer's address, where nobody signs in for it.

@@ -9,7 +9,7 @@ use axum::{
 };
 use base::Duration;
 use futures::{StreamExt, stream};
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::sync::mpsc;
 
 /// A body up to this size goes out whole, and gives its place back at once.
 const SMALL_BYTES: u64 = 65_536;
@@ -29,9 +29,9 @@ enum Piece {
     End,
 }
 
-/// The response, its place in hand kept while its body goes out. `pause` is the longest wait for the
-/// peer to take a piece.
-pub(crate) fn outgoing(response: Response, place: OwnedSemaphorePermit, pause: Duration) -> Response {
+/// The response; what it has `held` (its place in hand, its caller's) is kept while its body goes out.
+/// `pause` is the longest wait for the peer to take a piece.
+pub(crate) fn outgoing<H: Send + 'static>(response: Response, held: H, pause: Duration) -> Response {
     let (mut parts, body) = response.into_parts();
     let exact = body.size_hint().exact();
     if exact.is_some_and(|bytes| bytes <= SMALL_BYTES) {
@@ -43,7 +43,7 @@ pub(crate) fn outgoing(response: Response, place: OwnedSemaphorePermit, pause: D
     let (send, receive) = mpsc::channel(1);
     tokio::spawn(async move {
         // Dropped together, whichever way this ends.
-        let _place = place;
+        let _held = held;
         pass(body, &send, pause).await;
     });
     let pieces = stream::unfold(Some(receive), |receive| async move {

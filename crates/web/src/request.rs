@@ -1,20 +1,23 @@
 //! What is known of a request before anybody has signed in: its id and where it comes from.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    sync::{Arc, OnceLock},
+};
 
 use axum::{
     extract::{ConnectInfo, FromRequestParts},
     http::{Extensions, HeaderMap, header, request::Parts},
 };
-use base::RequestId;
+use base::{Actor, RequestId};
 
-use crate::{App, problem::Problem};
+use crate::{App, problem::Problem, seats::Seat};
 
 /// Most bytes of the caller's tool that are kept.
 const MAX_TOOL_BYTES: usize = 256;
 
 /// What the outermost layer establishes for each request.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct RequestContext {
     /// Its id.
     pub(crate) id: RequestId,
@@ -22,6 +25,8 @@ pub(crate) struct RequestContext {
     pub(crate) peer: IpAddr,
     /// What the caller says it is: its `User-Agent`, shortened.
     pub(crate) tool: String,
+    /// The caller's place, once the caller is known. The outermost layer keeps it until the answer is out.
+    pub(crate) seat: Arc<OnceLock<Seat<Actor>>>,
 }
 
 impl RequestContext {
@@ -31,7 +36,7 @@ impl RequestContext {
             .map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |ConnectInfo(address)| address.ip().to_canonical());
         let tool = headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or("");
         let tool = tool.get(..MAX_TOOL_BYTES).unwrap_or(tool).to_owned();
-        Self { id, peer, tool }
+        Self { id, peer, tool, seat: Arc::default() }
     }
 }
 

@@ -59,6 +59,9 @@ pub struct RouteInfo {
     pub(crate) finds: bool,
     pub(crate) conflicts: bool,
     pub(crate) preconditions: bool,
+    pub(crate) if_match: bool,
+    pub(crate) once: bool,
+    pub(crate) probe: bool,
     pub(crate) oauth: bool,
     pub(crate) ranges: bool,
     pub(crate) rest: bool,
@@ -101,6 +104,9 @@ where
             finds: false,
             conflicts: false,
             preconditions: false,
+            if_match: false,
+            once: false,
+            probe: false,
             oauth: false,
             ranges: false,
             rest: false,
@@ -140,8 +146,23 @@ impl Route {
         self
     }
     /// It takes `If-Match`.
+    pub(crate) fn if_match(mut self) -> Self {
+        self.info.if_match = true;
+        self.preconditions()
+    }
+    /// What it changes can have another version than the request says.
     pub(crate) fn preconditions(mut self) -> Self {
         self.info.preconditions = true;
+        self
+    }
+    /// It takes `Idempotency-Key`.
+    pub(crate) fn once(mut self) -> Self {
+        self.info.once = true;
+        self
+    }
+    /// It says how the server is, also when that has no place for anybody else.
+    pub(crate) fn probe(mut self) -> Self {
+        self.info.probe = true;
         self
     }
     /// It answers ranges.

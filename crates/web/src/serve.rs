@@ -2,27 +2,31 @@
 
 use std::{
     io,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     pin::Pin,
     sync::{Arc, Mutex},
     task::{Context, Poll},
 };
 
+use axum::{Extension, middleware::AddExtension};
 use axum_server::{
     Handle,
     accept::Accept,
     tls_rustls::{RustlsAcceptor, RustlsConfig},
 };
-use futures::FutureExt;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
     sync::{OwnedSemaphorePermit, Semaphore, watch},
     task::JoinSet,
 };
+use tower::Layer;
 
 use crate::{
-    App,
+    App, Limits,
+    connection::{Watched, Work},
+    seats::{Seat, Seats},
+    throttle::party,
     tls::{Certificate, TlsError, config},
 };
 
@@ -30,6 +34,9 @@ use crate::{
 const LEAST_HEADER_BYTES: usize = 8_192;
 /// Between pings on an idle HTTP/2 connection, in seconds; the same again without an answer ends it.
 const PING_SECONDS: u64 = 20;
+/// What of a stream's answer may wait in memory to be written. Small, so that little is left to write once
+/// the last of an answer is handed over and its connection counts as idle.
+const SEND_BUFFER_BYTES: usize = 65_536;
 /// Streams that a peer may open and reset at once before the connection is closed (rapid reset).
 const PENDING_RESETS: usize = 32;
 
@@ -57,7 +64,7 @@ pub async fn serve(
     let handle = Handle::new();
     let acceptor = RustlsAcceptor::new(RustlsConfig::from_config(config(&certificate.into())?))
         .handshake_timeout(limits.handshake_timeout.into())
-        .acceptor(Bounded::new(app.clone(), limits.connections));
+        .acceptor(Bounded::new(app.clone(), &limits));
     let notes = Notes { app: app.clone(), running: Arc::default() };
     let refusals = notes.clone();
     let mut server = axum_server::from_tcp(listener)?
@@ -78,6 +85,7 @@ pub async fn serve(
         .http2()
         .max_header_list_size(limits.header_bytes)
         .max_concurrent_streams(limits.streams_per_connection)
+        .max_send_buf_size(SEND_BUFFER_BYTES)
         .max_pending_accept_reset_streams(PENDING_RESETS)
         .keep_alive_interval(std::time::Duration::from_secs(PING_SECONDS))
         .keep_alive_timeout(std::time::Duration::from_secs(PING_SECONDS));
@@ -112,6 +120,7 @@ impl Notes {
     fn refused(&self, error: &io::Error) {
         let reason = match error.kind() {
             io::ErrorKind::QuotaExceeded => "too-many-connections",
+            io::ErrorKind::ResourceBusy => "too-many-connections-of-address",
             io::ErrorKind::TimedOut => "handshake-timeout",
             // The peer left, or a monitor looked whether the port is open: no refusal of ours.
             io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe => {
@@ -135,41 +144,59 @@ impl Notes {
     }
 }
 
-/// Takes at most so many connections at once.
+/// Takes at most so many connections at once, and so many of them from one address.
 #[derive(Clone)]
 struct Bounded {
     app: App,
     places: Arc<Semaphore>,
+    addresses: Arc<Seats<IpAddr>>,
+    idle: base::Duration,
+    stall: base::Duration,
 }
 
 impl Bounded {
-    fn new(app: App, most: usize) -> Self {
-        Self { app, places: Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS))) }
+    fn new(app: App, limits: &Limits) -> Self {
+        Self {
+            app,
+            places: Arc::new(Semaphore::new(limits.connections.min(Semaphore::MAX_PERMITS))),
+            addresses: Seats::new(limits.connections_per_address),
+            idle: limits.header_timeout,
+            stall: limits.body_pause,
+        }
+    }
+
+    /// The connection with its places, or why it gets none.
+    fn take(&self, stream: TcpStream, work: Work) -> io::Result<Held> {
+        let address = party(stream.peer_addr()?.ip());
+        let seat = self.addresses.take(&address).ok_or(io::ErrorKind::ResourceBusy)?;
+        let place = self.places.clone().try_acquire_owned().map_err(|_| io::ErrorKind::QuotaExceeded)?;
+        stream.set_nodelay(true)?;
+        self.app.metrics().connections().inc();
+        let stream = Watched::new(stream, work, self.idle, self.stall);
+        Ok(Held { stream, app: self.app.clone(), _place: place, _seat: seat })
     }
 }
 
 impl<S: Send + 'static> Accept<TcpStream, S> for Bounded {
     type Stream = Held;
-    type Service = S;
-    type Future = futures::future::BoxFuture<'static, io::Result<(Held, S)>>;
+    type Service = AddExtension<S, Work>;
+    type Future = std::future::Ready<io::Result<(Held, Self::Service)>>;
 
+    /// Each request of the connection carries what the connection has in hand, for the outermost layer to
+    /// count it there.
     fn accept(&self, stream: TcpStream, service: S) -> Self::Future {
-        let (app, place) = (self.app.clone(), self.places.clone().try_acquire_owned());
-        async move {
-            let place = place.map_err(|_| io::Error::from(io::ErrorKind::QuotaExceeded))?;
-            stream.set_nodelay(true)?;
-            app.metrics().connections().inc();
-            Ok((Held { stream, app, _place: place }, service))
-        }
-        .boxed()
+        let work = Work::default();
+        let held = self.take(stream, work.clone());
+        std::future::ready(held.map(|held| (held, Extension(work).layer(service))))
     }
 }
 
-/// A connection that holds its place until it is dropped.
+/// A connection that holds its places until it is dropped.
 struct Held {
-    stream: TcpStream,
+    stream: Watched<TcpStream>,
     app: App,
     _place: OwnedSemaphorePermit,
+    _seat: Seat<IpAddr>,
 }
 
 impl Drop for Held {

@@ -4,6 +4,7 @@
 use std::{
     hash::Hash,
     net::{IpAddr, Ipv6Addr},
+    sync::Arc,
 };
 
 use base::Context;
@@ -11,14 +12,19 @@ use governor::{
     NotUntil, Quota, RateLimiter,
     clock::{Clock, Reference},
     middleware::NoOpMiddleware,
-    state::{InMemoryState, NotKeyed, keyed::DashMapStateStore},
+    nanos::Nanos,
+    state::{
+        InMemoryState, NotKeyed, StateStore,
+        keyed::{DashMapStateStore, ShrinkableKeyedStateStore},
+    },
 };
 
 use crate::limits::Rate;
 
 /// Rates of callers that are told apart by `K`.
 pub(crate) struct Throttle<K: Hash + Eq + Clone> {
-    known: RateLimiter<K, DashMapStateStore<K>, ContextClock, NoOpMiddleware<std::time::Duration>>,
+    known: RateLimiter<K, Kept<K>, ContextClock, NoOpMiddleware<std::time::Duration>>,
+    kept: Kept<K>,
     others: RateLimiter<NotKeyed, InMemoryState, ContextClock, NoOpMiddleware<std::time::Duration>>,
     clock: ContextClock,
     most: usize,
@@ -32,8 +38,10 @@ impl<K: Hash + Eq + Clone> Throttle<K> {
     pub(crate) fn new(rate: Rate, most: usize, context: Context) -> Self {
         let quota = Quota::per_second(rate.per_second).allow_burst(rate.burst);
         let clock = ContextClock(context);
+        let kept = Kept(Arc::default());
         Self {
-            known: RateLimiter::new(quota, DashMapStateStore::default(), clock.clone()),
+            known: RateLimiter::new(quota, kept.clone(), clock.clone()),
+            kept,
             others: RateLimiter::new(quota, InMemoryState::default(), clock.clone()),
             clock,
             most,
@@ -47,14 +55,48 @@ impl<K: Hash + Eq + Clone> Throttle<K> {
         if self.known.len() >= self.most && self.sweeps.fetch_add(1, Relaxed).is_multiple_of(SWEEP_EVERY) {
             self.known.retain_recent();
         }
-        let verdict =
-            if self.known.len() < self.most { self.known.check_key(caller) } else { self.others.check() };
+        // Whoever has a rate of their own keeps it while the table is full: strangers share the one that is left.
+        let own = self.kept.0.contains_key(caller) || self.known.len() < self.most;
+        let verdict = if own { self.known.check_key(caller) } else { self.others.check() };
         verdict.map_err(|until| self.seconds(&until))
     }
 
     fn seconds(&self, until: &NotUntil<std::time::Duration>) -> u32 {
         let wait = until.wait_time_from(self.clock.now());
         u32::try_from(wait.as_secs()).unwrap_or(u32::MAX).saturating_add(1)
+    }
+}
+
+/// The table of rates, held by the limiter and looked into beside it: the limiter itself has no way to ask
+/// whether it knows somebody without getting to know them.
+struct Kept<K: Hash + Eq + Clone>(Arc<DashMapStateStore<K>>);
+
+impl<K: Hash + Eq + Clone> Clone for Kept<K> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<K: Hash + Eq + Clone> StateStore for Kept<K> {
+    type Key = K;
+
+    fn measure_and_replace<T, F, E>(&self, key: &K, f: F) -> Result<T, E>
+    where
+        F: Fn(Option<Nanos>) -> Result<(T, Nanos), E>,
+    {
+        self.0.measure_and_replace(key, f)
+    }
+}
+
+impl<K: Hash + Eq + Clone> ShrinkableKeyedStateStore<K> for Kept<K> {
+    fn retain_recent(&self, drop_below: Nanos) {
+        ShrinkableKeyedStateStore::retain_recent(&*self.0, drop_below);
+    }
+    fn len(&self) -> usize {
+        ShrinkableKeyedStateStore::len(&*self.0)
+    }
+    fn is_empty(&self) -> bool {
+        ShrinkableKeyedStateStore::is_empty(&*self.0)
     }
 }
 
@@ -87,10 +129,7 @@ const _: fn() = || {
 mod tests {
     use super::*;
     use base::{SystemEntropy, Timestamp};
-    use std::sync::{
-        Arc,
-        atomic::{AtomicI64, Ordering},
-    };
+    use std::sync::atomic::{AtomicI64, Ordering};
 
     #[derive(Default)]
     struct Moved(AtomicI64);
@@ -130,6 +169,18 @@ mod tests {
             let _ = throttle.admit(&12);
         }
         assert!(throttle.known.len() < 4);
+    }
+
+    #[test]
+    fn a_known_caller_keeps_its_rate_when_the_table_is_full() {
+        let (throttle, _clock) = throttle(Rate::new(1, 2), 2);
+        assert_eq!([throttle.admit(&1), throttle.admit(&2)], [Ok(()), Ok(())]);
+        for stranger in 10..20 {
+            let _ = throttle.admit(&stranger);
+        }
+        assert!(throttle.admit(&20).is_err(), "strangers have used up what they share");
+        assert_eq!([throttle.admit(&1), throttle.admit(&2)], [Ok(()), Ok(())], "and nobody else's");
+        assert!(throttle.admit(&1).is_err(), "which is bounded too");
     }
 
     #[test]

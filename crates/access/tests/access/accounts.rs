@@ -42,6 +42,52 @@ on_both_engines! {
         assert_eq!(u8::from(one.is_ok()) + u8::from(two.is_ok()), 1);
     }
 
+    async fn whoever_may_not_is_refused_before_anything_else_is_looked_at(h: Harness) {
+        let house = House::open(h).await;
+        let (acme, _) = house.customer("Acme").await;
+        let auditor = house.invite(access::Role::Auditor, 2).await;
+        let auditor = house.authenticate(&house.sign_in(&auditor).await.unwrap()).await.unwrap();
+        let nameless = || NewClient { name: String::new(), ..new_client("records:read") };
+        let from = house.events().len();
+        let error = house.access.account_create(&auditor, "").await.unwrap_err();
+        assert_eq!(error.kind(), Kind::Denied, "{error}");
+        let error = house.access.client_create(&auditor, acme, nameless()).await.unwrap_err();
+        assert_eq!(error.kind(), Kind::Denied, "{error}");
+        let denied = house.acts_since(from);
+        assert!(denied.len() == 2 && denied.iter().all(|act| act.starts_with("access.deny")), "{denied:?}");
+        // Whoever may is told, and that is recorded too.
+        let (admin, from) = (house.admin().await, house.events().len());
+        assert_eq!(house.access.account_create(&admin, "").await.unwrap_err().kind(), Kind::Invalid);
+        assert_eq!(house.access.client_create(&admin, acme, nameless()).await.unwrap_err().kind(), Kind::Invalid);
+        let scopeless = NewClient { scopes: access::ScopeSet::empty(), ..new_client("records:read") };
+        assert_eq!(house.access.client_create(&admin, acme, scopeless).await.unwrap_err().field(), Some("scope"));
+        let refused = ["account.create refused invalid", "client.create refused invalid", "client.create refused invalid"];
+        assert_eq!(house.acts_since(from), refused);
+        let key = key(3).public();
+        let enrolled = access::Enrolment { secret: base::Secret::new("x".into()), key, name: String::new() };
+        let error = house.access.enrol(enrolled, &house.call()).await.unwrap_err();
+        assert!(matches!(error, AccessError::LinkInvalid), "{error}");
+    }
+
+    async fn the_event_of_a_new_client_says_what_it_may_do_and_which_key_is_its(h: Harness) {
+        let house = House::open(h).await;
+        let (acme, _) = house.customer("Acme").await;
+        let admin = house.admin().await;
+        let clearance = Some(Scheme::default().parse("internal").unwrap());
+        let credential = NewCredential::PublicKey(key(9).public());
+        let signs = NewClient { clearance, credential, ..new_client("records:read") };
+        for (new, details) in [
+            (signs, vec!["internal".to_owned(), key(9).public().thumbprint(), "records:read".to_owned()]),
+            (new_client("records:read"), vec!["every level".to_owned(), "client_secret".to_owned()]),
+        ] {
+            let _made = house.access.client_create(&admin, acme, new).await.unwrap();
+            let leaf = format!("{:?}", house.events().pop().unwrap());
+            for detail in details {
+                assert!(leaf.contains(&detail), "{detail} in {leaf}");
+            }
+        }
+    }
+
     async fn a_suspension_acts_at_once_on_every_server_and_ends_with_a_resumption(h: Harness) {
         let house = House::open(h).await;
         let (account, client) = house.customer("Acme").await;

@@ -37,7 +37,8 @@ pub(crate) fn config() -> Config {
     Config {
         issuer: ISSUER.into(),
         audience: ISSUER.into(),
-        token_endpoint: ENDPOINT.into(),
+        addresses: vec![ISSUER.into()],
+        token_endpoints: vec![ENDPOINT.into()],
         scheme: Scheme::default(),
         throttle: ThrottleLimits::default(),
     }
@@ -58,12 +59,21 @@ pub(crate) fn key(byte: u8) -> SigningKey {
 
 /// An assertion's text, never the same twice.
 pub(crate) fn assertion(h: &Harness, key: &SigningKey, id: &str) -> String {
+    signed_for(h, key, id, ENDPOINT)
+}
+
+/// The same, for another audience.
+pub(crate) fn assertion_for(h: &Harness, person: &Person, audience: &str) -> String {
+    signed_for(h, &person.key, &person.id, audience)
+}
+
+fn signed_for(h: &Harness, key: &SigningKey, id: &str, audience: &str) -> String {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     let now = h.context.now().seconds();
     let jti = NEXT.fetch_add(1, Ordering::Relaxed).to_string();
     key.sign(
         "JWT",
-        &json!({ "iss": id, "sub": id, "aud": ENDPOINT, "jti": jti, "iat": now, "exp": now + 60 }),
+        &json!({ "iss": id, "sub": id, "aud": audience, "jti": jti, "iat": now, "exp": now + 60 }),
     )
     .unwrap()
 }
@@ -83,7 +93,7 @@ fn request(credential: Credential) -> TokenRequest {
         credential,
         account: None,
         scope: None,
-        audience: None,
+        audiences: Vec::new(),
     }
 }
 

@@ -5,7 +5,9 @@ use base::{Duration, Fault, Kind, Secret};
 use store::{JobRunner, Realm};
 use testkit::on_both_engines;
 
-use crate::support::{House, assertion, by_assertion, by_secret, config, new_client};
+use crate::support::{
+    ENDPOINT, House, ISSUER, assertion, assertion_for, by_assertion, by_secret, config, new_client,
+};
 
 on_both_engines! {
     async fn a_token_lives_a_quarter_of_an_hour(h: Harness) {
@@ -70,7 +72,7 @@ on_both_engines! {
         let (_, client) = house.customer("Acme").await;
         let secret = client.secret.as_ref().unwrap().expose().clone();
         let mut request = by_secret(client.client.id, &secret);
-        request.audience = Some("https://other.test".into());
+        request.audiences = vec!["https://other.test".into()];
         assert_eq!(house.access.token(request, &house.call()).await.unwrap_err().oauth_code(), "invalid_target");
         let mut request = by_secret(client.client.id, &secret);
         request.grant = "password".into();
@@ -125,7 +127,66 @@ on_both_engines! {
             assert!(access.authenticate(kept.token.expose(), &house.call()).await.is_ok());
         }
         assert!(house.access.revoke(&principal, gone.token.expose()).await.unwrap().is_some(), "twice is the same");
+        let from = house.events().len();
         assert!(house.access.revoke(&principal, "garbage").await.unwrap().is_none());
+        assert_eq!(house.acts_since(from), ["token.revoke refused token-malformed"]);
+    }
+
+    async fn a_token_is_revoked_whatever_this_servers_clock_and_name_say(h: Harness) {
+        let house = House::open(h).await;
+        let (_, client) = house.customer("Acme").await;
+        let principal = house.authenticate(&house.client_token(&client).await.unwrap()).await.unwrap();
+        let renamed = house.another_server(access::Config { issuer: "https://other.test".into(), ..config() }).await;
+        let revoked = |token: &access::IssuedToken| {
+            let sql = "SELECT token, expires_at FROM token_revocation";
+            let rows = house.h.tamper(Realm::Data, sql);
+            let id: String = token.id.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+            rows.into_iter().find(|row| row.to_lowercase().contains(&id))
+        };
+        // Not valid here yet: the server that issued it has its clock ahead.
+        house.h.clock.advance(Duration::from_seconds(120));
+        let ahead = house.client_token(&client).await.unwrap();
+        house.h.clock.advance(Duration::from_seconds(-120));
+        // Over here, and good for seconds at a server whose clock is behind.
+        let over = house.client_token(&client).await.unwrap();
+        let foreign = house.client_token(&client).await.unwrap();
+        assert!(renamed.revoke(&principal, foreign.token.expose()).await.unwrap().is_some());
+        assert!(revoked(&foreign).is_some());
+        assert!(house.access.revoke(&principal, ahead.token.expose()).await.unwrap().is_some());
+        let row = revoked(&ahead).expect("it takes effect once it is valid");
+        let matters = ahead.expires + access::CLOCK_SKEW;
+        assert!(row.ends_with(&matters.micros().to_string()), "{row}");
+        house.h.clock.advance(Duration::from_seconds(15 * 60));
+        assert!(house.authenticate(&over).await.is_err());
+        assert!(house.access.revoke(&principal, over.token.expose()).await.unwrap().is_some());
+        assert!(revoked(&over).is_some());
+        assert!(house.authenticate(&ahead).await.is_err());
+        assert_eq!(house.acts_since(0).last().unwrap(), "auth.fail refused token-revoked");
+    }
+
+    async fn what_is_signed_for_one_server_is_good_at_another(h: Harness) {
+        let house = House::open(h).await;
+        let address = "https://b.test:8440";
+        let second = house.another_server(access::Config {
+            addresses: vec![address.into()],
+            token_endpoints: vec![format!("{address}/v1/token"), ENDPOINT.into()],
+            ..config()
+        }).await;
+        let sign = |audience: &str| by_assertion(assertion_for(&house.h, &house.administrator, audience));
+        // By its own address, by the other's that it was told of, and by the issuer that all share.
+        for audience in ["https://b.test:8440/v1/token", ENDPOINT, ISSUER] {
+            let token = second.token(sign(audience), &house.call()).await.unwrap().into_inner();
+            assert!(house.authenticate(&token).await.is_ok(), "{audience}");
+        }
+        for audience in ["https://b.test/v1/token", "https://evil.test/v1/token", address] {
+            let refused = second.token(sign(audience), &house.call()).await.unwrap_err();
+            assert_eq!(refused.code(), "client-invalid", "{audience}");
+        }
+        for (asked, right) in [(address, true), ("https://b.test:8440/", true), (ISSUER, true), ("https://b.test", false)] {
+            let mut request = sign(ISSUER);
+            request.audiences = vec![asked.into()];
+            assert_eq!(second.token(request, &house.call()).await.is_ok(), right, "{asked}");
+        }
     }
 
     async fn what_has_ended_is_swept(h: Harness) {

@@ -114,7 +114,8 @@ mod tests {
         let public = access::PublicKey::parse(&key.public_text()).unwrap();
         let assertion = access::Assertion::parse(text.expose()).unwrap();
         assert_eq!(assertion.claimed.to_string(), operator);
-        assertion.verify(&public, endpoint, context.now()).unwrap();
-        assert!(assertion.verify(&public, "https://other/v1/token", context.now()).is_err());
+        let verified = |endpoint: &str| assertion.verify(&public, &[endpoint.to_owned()], context.now());
+        verified(endpoint).unwrap();
+        assert!(verified("https://other/v1/token").is_err());
     }
 }

@@ -131,6 +131,18 @@ pub struct LimitsConfig {
     pub requests_per_second: Number,
     /// Requests that it may make at once.
     pub request_burst: Number,
+    /// Requests that it may have in hand at once.
+    pub requests_at_once: Number,
+    /// Connections from one address at once.
+    pub connections_per_address: Number,
+    /// Sign-ins per second from one address over time.
+    pub sign_ins_per_second: Number,
+    /// Sign-ins from one address at once.
+    pub sign_in_burst: Number,
+    /// Failed sign-ins per minute from one address over time that are recorded one by one.
+    pub sign_in_failures_per_minute: Number,
+    /// Failed sign-ins from one address at once that are.
+    pub sign_in_failure_burst: Number,
 }
 
 impl Default for Config {
@@ -182,6 +194,12 @@ impl Default for Config {
             limits: LimitsConfig {
                 requests_per_second: Number::new(1_000, 1, 1_000_000, "requests"),
                 request_burst: Number::new(2_000, 1, 1_000_000, "requests"),
+                requests_at_once: Number::new(64, 1, 1_024, "requests"),
+                connections_per_address: Number::new(512, 1, 4_096, "connections"),
+                sign_ins_per_second: Number::new(50, 1, 1_000_000, "requests"),
+                sign_in_burst: Number::new(200, 1, 1_000_000, "requests"),
+                sign_in_failures_per_minute: Number::new(60, 1, 1_000_000, "failures"),
+                sign_in_failure_burst: Number::new(60, 1, 1_000_000, "failures"),
             },
         }
     }
@@ -225,13 +243,13 @@ pub(crate) const SETTINGS: &[Setting] = &[
     },
     Setting {
         key: "server.public_url",
-        about: "The address under which clients reach this server, such as `https://tenet.example.com`. It is the issuer of tokens and stands in enrolment links; its name is added to the certificate.",
+        about: "The address under which clients reach this server, such as `https://tenet.example.com`. It stands in enrolment links, and its name is added to the certificate. One that is set at the first start is the issuer of tokens from then on, on every server, whatever it is changed to.",
         unset: "`https://`, the host of `server.listen` (`localhost` if that is every interface), and the port",
         field: |c| &mut c.server.public_url,
     },
     Setting {
         key: "server.names",
-        about: "More names and addresses for the server's certificate. `localhost`, `127.0.0.1`, `::1` and the machine's name are always in it.",
+        about: "More names and addresses for the server's certificate, under which assertions may be made for it too. `localhost`, `127.0.0.1`, `::1` and the machine's name are always in it. Give each of several servers the names of all, so that what a client signs for one is good at the others.",
         unset: "",
         field: |c| &mut c.server.names,
     },
@@ -408,6 +426,42 @@ pub(crate) const SETTINGS: &[Setting] = &[
         about: "Requests that each client may make at once before the rate applies.",
         unset: "",
         field: |c| &mut c.limits.request_burst,
+    },
+    Setting {
+        key: "limits.requests_at_once",
+        about: "Requests that each client may have in hand at once, uploads and downloads that are under way included. The server has 1,024 for all.",
+        unset: "",
+        field: |c| &mut c.limits.requests_at_once,
+    },
+    Setting {
+        key: "limits.connections_per_address",
+        about: "Connections that one address (an IPv6 network of 64 bits counts as one) may have open at once. The server has 4,096 for all. Raise it where a load balancer passes everybody's connections on from one address.",
+        unset: "",
+        field: |c| &mut c.limits.connections_per_address,
+    },
+    Setting {
+        key: "limits.sign_ins_per_second",
+        about: "Requests for a token or to enrol that one address (an IPv6 network of 64 bits counts as one) may make a second over time, right or wrong. Requests with an access token that is not valid have as many again, of their own.",
+        unset: "",
+        field: |c| &mut c.limits.sign_ins_per_second,
+    },
+    Setting {
+        key: "limits.sign_in_burst",
+        about: "Requests for a token or to enrol that one address may make at once before the rate applies. Raise it where many clients share an address and start together.",
+        unset: "",
+        field: |c| &mut c.limits.sign_in_burst,
+    },
+    Setting {
+        key: "limits.sign_in_failures_per_minute",
+        about: "Failed sign-ins a minute from one address that are answered and recorded one by one over time. Beyond, further failures are told to wait and one event a minute stands for them; whoever has the right credential is let in all the same.",
+        unset: "",
+        field: |c| &mut c.limits.sign_in_failures_per_minute,
+    },
+    Setting {
+        key: "limits.sign_in_failure_burst",
+        about: "Failed sign-ins from one address that are answered and recorded one by one at once.",
+        unset: "",
+        field: |c| &mut c.limits.sign_in_failure_burst,
     },
 ];
 

@@ -97,7 +97,8 @@ async fn start(loaded: &Loaded, context: &Context) -> Result<Server, Failure> {
     directory
         .write("ca.pem", authority.pem().as_bytes())
         .map_err(|error| Failure::file("can't write", &directory.file("ca.pem"), &error))?;
-    let access = access_of(&opened.data, opened.data_mint, &keys, config, &address, context).await?;
+    let reached = listen::reached_at(&config.server, &address, port);
+    let access = access_of(&opened.data, opened.data_mint, &keys, config, reached, context).await?;
     let vault = vault_of(&opened.data, &keys, &signer, config, &loaded.environment, &directory).await?;
     let scope = |interface, reason| {
         access
@@ -297,18 +298,48 @@ async fn access_of(
     mint: store::Mint,
     keys: &Keys,
     config: &Config,
-    address: &str,
+    addresses: Vec<String>,
     context: &Context,
 ) -> Result<Access, Failure> {
+    let issuer = issuer(keys, config).await?;
     let naming = access::Config {
-        issuer: address.to_owned(),
-        audience: address.to_owned(),
-        token_endpoint: format!("{address}/v1/token"),
+        audience: issuer.clone(),
+        issuer,
+        token_endpoints: addresses.iter().map(|address| format!("{address}/v1/token")).collect(),
+        addresses,
         scheme: config.classification.clone(),
-        throttle: access::ThrottleLimits::default(),
+        throttle: failure_limits(config),
     };
     let opened = Access::open(data.clone(), mint, keys.clone(), context.clone(), naming).await;
     opened.map_err(|error| Failure::fault("authorization can't be set up", &error))
+}
+
+/// The issuer of tokens, fixed at the first start: the public address if there is one by then, a name of no
+/// place if not. An address with a port would change with `--listen`, and differ between servers on one
+/// database, whose tokens must be good at each other.
+async fn issuer(keys: &Keys, config: &Config) -> Result<String, Failure> {
+    let wanted = config.server.public_url.trim_end_matches('/').to_owned();
+    let make = |context: &Context| {
+        let name = if wanted.is_empty() {
+            let random = context.random::<16>()?;
+            let digits: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
+            format!("urn:tenet:issuer:{digits}")
+        } else {
+            wanted
+        };
+        Ok(SecretBytes::new(name.into_bytes()))
+    };
+    let stored = keys.secret("issuer", make).await;
+    let stored = stored.map_err(|error| Failure::fault("the issuer of tokens can't be opened", &error))?;
+    Ok(String::from_utf8_lossy(stored.expose()).into_owned())
+}
+
+/// How many failed sign-ins of one address are told and recorded one by one.
+fn failure_limits(config: &Config) -> access::ThrottleLimits {
+    let burst = u32::try_from(config.limits.sign_in_failure_burst.value).unwrap_or(u32::MAX);
+    let per_minute = i64::try_from(config.limits.sign_in_failures_per_minute.value).unwrap_or(i64::MAX);
+    let interval = base::Duration::from_micros(60_000_000 / per_minute.max(1));
+    access::ThrottleLimits { address: access::Limit { burst, interval }, ..access::ThrottleLimits::default() }
 }
 
 async fn vault_of(
@@ -330,10 +361,16 @@ async fn vault_of(
 
 fn limits(config: &Config) -> Limits {
     let small = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
-    let (rate, burst) = (config.limits.requests_per_second.value, config.limits.request_burst.value);
+    let count = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
+    let set = &config.limits;
+    let (rate, burst) = (set.requests_per_second.value, set.request_burst.value);
+    let (sign_ins, at_once) = (set.sign_ins_per_second.value, set.sign_in_burst.value);
     Limits {
         drain: config.server.drain.value,
+        connections_per_address: count(set.connections_per_address.value),
+        requests_per_caller: count(set.requests_at_once.value),
         client_rate: Rate::new(small(rate), small(burst)),
+        sign_in_rate: Rate::new(small(sign_ins), small(at_once)),
         ..Limits::default()
     }
 }
@@ -390,4 +427,52 @@ async fn first_link(
         .write(FIRST_LINK, text.expose().as_bytes())
         .map_err(|error| Failure::file("can't write", &path, &error))?;
     Ok(Some((text, invited.expires)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    testkit::on_both_engines! {
+        async fn the_issuer_is_fixed_at_the_first_start_and_follows_no_address(h: Harness) {
+            let file = h.dir.path().join("provider.key");
+            let provider = Arc::new(keys::FileProvider::open_or_create(file, &h.context).unwrap());
+            let (data, wrapped, mint) = (h.data.clone(), h.keys.clone(), h.another_mint().await);
+            let keys = Keys::open(data, wrapped, mint, provider, keys::Limits::default()).await.unwrap();
+            let mut config = Config::default();
+            let first = issuer(&keys, &config).await.unwrap();
+            assert!(first.starts_with("urn:tenet:issuer:") && first.len() == 49, "{first}");
+            // Another port, another server, an address given later: tokens that are out stay good.
+            config.server.listen.port = 9;
+            assert_eq!(issuer(&keys, &config).await.unwrap(), first);
+            config.server.public_url = "https://tenet.example".to_owned();
+            assert_eq!(issuer(&keys, &config).await.unwrap(), first);
+        }
+
+        async fn a_public_address_that_is_set_at_the_first_start_is_the_issuer(h: Harness) {
+            let file = h.dir.path().join("provider.key");
+            let provider = Arc::new(keys::FileProvider::open_or_create(file, &h.context).unwrap());
+            let (data, wrapped, mint) = (h.data.clone(), h.keys.clone(), h.another_mint().await);
+            let keys = Keys::open(data, wrapped, mint, provider, keys::Limits::default()).await.unwrap();
+            let mut config = Config::default();
+            config.server.public_url = "https://tenet.example/".to_owned();
+            assert_eq!(issuer(&keys, &config).await.unwrap(), "https://tenet.example");
+        }
+    }
+
+    #[test]
+    fn what_is_set_is_what_is_held_to() {
+        let mut config = Config::default();
+        config.limits.sign_ins_per_second.value = 7;
+        config.limits.sign_in_burst.value = 9;
+        config.limits.requests_at_once.value = 3;
+        config.limits.connections_per_address.value = 5;
+        config.limits.sign_in_failures_per_minute.value = 120;
+        config.limits.sign_in_failure_burst.value = 4;
+        let set = limits(&config);
+        assert_eq!(set.sign_in_rate, Rate::new(7, 9));
+        assert_eq!((set.requests_per_caller, set.connections_per_address), (3, 5));
+        let failures = failure_limits(&config).address;
+        assert_eq!((failures.burst, failures.interval), (4, base::Duration::from_millis(500)));
+    }
 }

@@ -7,6 +7,9 @@ use crate::{
     failure::{Exit, Failure},
 };
 
+/// The port of an `https` address that names none (RFC 9110 4.2.2).
+const HTTPS_PORT: u16 = 443;
+
 /// Opens the listeners: for `localhost` on both loopback addresses, so that whichever a client tries
 /// first answers.
 pub(crate) fn listeners(address: &Address) -> Result<Vec<TcpListener>, Failure> {
@@ -60,6 +63,25 @@ pub(crate) fn public_url(server: &ServerConfig, port: u16) -> Result<String, Fai
         let what = format!("server.public_url: `{}` can't be used", server.public_url);
         Failure::new(Exit::Usage, "config", what)
     })
+}
+
+/// Every address at which clients may reach the server: the public one, and each name of the certificate
+/// at the port that is listened on. What a client signs for one of them is for this server.
+pub(crate) fn reached_at(config: &ServerConfig, public_url: &str, port: u16) -> Vec<String> {
+    let names = certificate_names(config, public_url).into_iter();
+    let at_port = names.flat_map(|host| {
+        let plain = match host.contains(':') {
+            true => format!("https://[{host}]"),
+            false => format!("https://{host}"),
+        };
+        let implied = (port == HTTPS_PORT).then(|| plain.clone());
+        [Some(format!("{plain}:{port}")), implied].into_iter().flatten()
+    });
+    let mut addresses = vec![public_url.to_owned()];
+    addresses.extend(at_port);
+    let mut seen = std::collections::BTreeSet::new();
+    addresses.retain(|address| seen.insert(address.clone()));
+    addresses
 }
 
 /// Every name and address for the certificate.
@@ -118,6 +140,24 @@ mod tests {
             config.public_url = wrong.to_owned();
             assert!(public_url(&config, 1).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_server_knows_each_address_that_leads_to_it() {
+        let mut config = Config::default().server;
+        config.names = vec!["b.example".to_owned()];
+        let found = reached_at(&config, "https://t.example", 8440);
+        for address in [
+            "https://t.example",
+            "https://localhost:8440",
+            "https://127.0.0.1:8440",
+            "https://[::1]:8440",
+            "https://b.example:8440",
+        ] {
+            assert_eq!(found.iter().filter(|other| *other == address).count(), 1, "{address} {found:?}");
+        }
+        assert!(!found.contains(&"https://b.example".to_owned()), "another port is another service");
+        assert!(reached_at(&config, "https://t.example", 443).contains(&"https://b.example".to_owned()));
     }
 
     #[test]

@@ -233,9 +233,9 @@ testkit::on_both_engines! {
         let search = SearchRecords { repository: repo.id, equals: &equals, limit: 2, cursor: Some(&cursor), bodies: false };
         assert_eq!(code(&w.vault.record_search(&w.scope, search, &w.decided).await.unwrap_err()), "invalid-cursor");
         // Another account's listing of repositories, with this account's cursor.
-        let mine = w.vault.repository_list(&w.scope, 1, None, &w.decided).await.unwrap().next.unwrap();
+        let mine = w.vault.repository_list(&w.scope, 1, None, i64::MAX, &w.decided).await.unwrap().next.unwrap();
         let other = w.other_account().await;
-        let error = w.vault.repository_list(&other, 1, Some(&mine), &w.decided).await.unwrap_err();
+        let error = w.vault.repository_list(&other, 1, Some(&mine), i64::MAX, &w.decided).await.unwrap_err();
         assert_eq!(code(&error), "invalid-cursor");
     }
 

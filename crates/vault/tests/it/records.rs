@@ -124,8 +124,8 @@ testkit::on_both_engines! {
         assert_eq!(code(&update(rename, None).await.unwrap_err()), "name-taken");
         let seen = w.vault.repository_get(&w.scope, repo.id, &w.decided).await.unwrap();
         assert_eq!(seen, raised.into_inner());
-        let page = w.vault.repository_list(&w.scope, 1, None, &w.decided).await.unwrap();
-        let next = w.vault.repository_list(&w.scope, 1, page.next.as_deref(), &w.decided).await.unwrap();
+        let page = w.vault.repository_list(&w.scope, 1, None, i64::MAX, &w.decided).await.unwrap();
+        let next = w.vault.repository_list(&w.scope, 1, page.next.as_deref(), i64::MAX, &w.decided).await.unwrap();
         assert_eq!((page.repositories[0].name.as_str(), next.repositories[0].name.as_str()), ("people", "other"));
     }
 

@@ -16,14 +16,14 @@ const MAX_PAIRS: usize = 64;
 #[derive(Default)]
 pub(crate) struct Pairs(BTreeMap<String, Secret<String>>);
 
-/// A form within [`crate::Limits::body_bytes`].
+/// A form within [`crate::Limits::sign_in_bytes`]: all of them hold a credential.
 pub(crate) struct Form(pub(crate) Pairs);
 
 impl FromRequest<App> for Form {
     type Rejection = Problem;
 
     async fn from_request(request: Request, app: &App) -> Result<Self, Problem> {
-        let bytes = body(request, &["application/x-www-form-urlencoded"], app.limits().body_bytes).await?;
+        let bytes = body(request, &["application/x-www-form-urlencoded"], app.limits().sign_in_bytes).await?;
         Pairs::parse(&bytes).map(Self)
     }
 }

@@ -18,6 +18,9 @@ use crate::{
 /// A JSON body within [`crate::Limits::body_bytes`].
 pub(crate) struct Json<T>(pub(crate) T);
 
+/// A JSON body within [`crate::Limits::sign_in_bytes`], from somebody who has yet to prove who it is.
+pub(crate) struct SignInJson<T>(pub(crate) T);
+
 /// A JSON body within [`crate::Limits::batch_bytes`], parsed and as it came.
 pub(crate) struct JsonBatch<T>(pub(crate) T, pub(crate) Bytes);
 
@@ -32,6 +35,15 @@ impl<T: DeserializeOwned> FromRequest<App> for Json<T> {
 
     async fn from_request(request: Request, app: &App) -> Result<Self, Problem> {
         let bytes = body(request, &["application/json"], app.limits().body_bytes).await?;
+        parse(&bytes).map(Self)
+    }
+}
+
+impl<T: DeserializeOwned> FromRequest<App> for SignInJson<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self, Problem> {
+        let bytes = body(request, &["application/json"], app.limits().sign_in_bytes).await?;
         parse(&bytes).map(Self)
     }
 }

@@ -9,8 +9,8 @@ mod query;
 mod raw;
 
 pub(crate) use form::{Form, Pairs};
-pub(crate) use json::{Json, JsonBatch, RawJson, RawPatch, content_length};
+pub(crate) use json::{Json, JsonBatch, RawJson, RawPatch, SignInJson, content_length};
 pub(crate) use path::Path;
-pub(crate) use precondition::{IfMatch, Once, etag};
+pub(crate) use precondition::{IDEMPOTENCY_KEY, IfMatch, Once, etag};
 pub(crate) use query::{Query, QueryParameters};
 pub(crate) use raw::members;

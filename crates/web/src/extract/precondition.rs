@@ -9,7 +9,8 @@ use vault::{IdempotencyKey, MAX_IDEMPOTENCY_KEY_BYTES};
 
 use crate::{App, observe::one_header, problem::Problem};
 
-const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+/// The header that makes a request that is sent again be done once.
+pub(crate) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// What the caller expects the current version to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

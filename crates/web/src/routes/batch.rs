@@ -3,7 +3,7 @@
 use access::{Action, Resource};
 use axum::{
     Json,
-    extract::State,
+    extract::{FromRequest, Request, State},
     response::{IntoResponse, Response},
 };
 use base::{RecordId, RepositoryId};
@@ -141,9 +141,11 @@ pub(crate) async fn write(
     caller: Caller,
     Path(repository): Path<RepositoryId>,
     once: Once,
-    JsonBatch(batch, text): JsonBatch<Batch>,
+    request: Request,
 ) -> Result<Response, Problem> {
     let (scope, mut decided) = caller.within(&app, repository, Resource::new()).await?;
+    // Only now: nobody makes the server hold 16 MiB who may not write at all.
+    let JsonBatch(batch, text) = JsonBatch::<Batch>::from_request(request, &app).await?;
     // Each kind of write in it is authorized as it would be alone.
     for op in [Op::Create, Op::Replace, Op::Patch, Op::Delete] {
         if batch.operations.iter().any(|item| item.op == op) {

@@ -1,8 +1,9 @@
 //! Clients: the applications of customers. Operators register, list and revoke them.
 
-use access::{Client, NewClient, NewCredential, ScopeSet};
+use access::{Client, NewClient, NewCredential, Resource, ScopeSet};
 use axum::{Json, extract::State, http::StatusCode};
 use base::{AccountId, ClientId, Timestamp, kinds};
+use ledger::{Act, Activity, ObjectRef};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -112,6 +113,23 @@ pub(crate) async fn create(
     Path(account): Path<AccountId>,
     Body(body): Body<NewClientBody>,
 ) -> Result<(StatusCode, Json<CreatedClientBody>), Problem> {
+    let resource = Resource::new().id(account).in_account(account);
+    let (scope, decision) = caller.operator(&app, &resource).await?;
+    let new = match parsed(&app, body) {
+        Ok(new) => new,
+        Err(problem) => {
+            let object = ObjectRef::new("client", "-").in_account(account);
+            let act = Act::refused(Activity::ClientCreate, object, problem.code(), None);
+            app.store().record_system(scope, act.decided_by(decision.policies())).await?;
+            return Err(problem);
+        }
+    };
+    let made = app.access().client_create(caller.principal(), account, new).await?.into_inner();
+    let secret = made.secret.map(|secret| secret.expose().clone());
+    Ok((StatusCode::CREATED, Json(CreatedClientBody { client: made.client.into(), secret })))
+}
+
+fn parsed(app: &App, body: NewClientBody) -> Result<NewClient, Problem> {
     let scopes = ScopeSet::parse(&body.scope)
         .map_err(|error| Problem::invalid("scope-unknown", "/scope", error.to_string()))?;
     let clearance = body.clearance.as_deref().map(|name| app.scheme().parse(name)).transpose();
@@ -121,10 +139,7 @@ pub(crate) async fn create(
         Some(text) => NewCredential::PublicKey(public_key("/public_key", text)?),
         None => NewCredential::Secret,
     };
-    let new = NewClient { name: body.name, scopes, clearance, credential };
-    let made = app.access().client_create(caller.principal(), account, new).await?.into_inner();
-    let secret = made.secret.map(|secret| secret.expose().clone());
-    Ok((StatusCode::CREATED, Json(CreatedClientBody { client: made.client.into(), secret })))
+    Ok(NewClient { name: body.name, scopes, clearance, credential })
 }
 
 /// Lists the clients of an account, revoked ones too.

@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 use crate::{
     App,
     caller::{call, throttled},
-    extract::Json,
+    extract::SignInJson,
     problem::Problem,
     request::RequestContext,
     routes::operators::OperatorBody,
@@ -41,7 +41,7 @@ pub(crate) struct EnrolmentBody {
 pub(crate) async fn enrol(
     State(app): State<App>,
     context: RequestContext,
-    Json(body): Json<EnrolmentBody>,
+    SignInJson(body): SignInJson<EnrolmentBody>,
 ) -> Result<(StatusCode, axum::Json<OperatorBody>), Problem> {
     let secret = Secret::new(body.secret);
     let key = public_key("/public_key", &body.public_key)?;

@@ -8,6 +8,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use base::{HoldId, ObjectId, RecordId, RepositoryId};
+use ledger::{Act, Activity, ObjectRef};
 use serde::Deserialize;
 use utoipa::ToSchema;
 use vault::{Decided, Hold, HoldDecision, HoldTarget, Target};
@@ -141,19 +142,21 @@ pub(crate) async fn set(
     Path(repository): Path<RepositoryId>,
     Body(body): Body<NewHoldBody>,
 ) -> Result<Response, Problem> {
+    let (scope, decided) = caller.within(&app, repository, Resource::new()).await?;
     let target = match (body.record, body.object) {
         (None, None) => HoldTarget::Repository(repository),
         (Some(record), None) => HoldTarget::One(Target::Record(repository, record)),
         (None, Some(object)) => HoldTarget::One(Target::Object(repository, object)),
         (Some(_), Some(_)) => {
-            return Err(Problem::invalid(
-                "invalid-field",
-                "/object",
-                "a hold covers a record or an object, not both",
-            ));
+            let object = ObjectRef::new("repository", repository)
+                .in_account(scope.account())
+                .in_repository(repository);
+            let act = Act::refused(Activity::HoldSet, object, "invalid-field", None);
+            app.store().record(scope, act.decided_by(decided.policies)).await?;
+            let detail = "a hold covers a record or an object, not both";
+            return Err(Problem::invalid("invalid-field", "/object", detail));
         }
     };
-    let (scope, decided) = caller.within(&app, repository, Resource::new()).await?;
     let hold = app.vault().hold_set(scope, target, said(&body.person, &body.reason), &decided).await?;
     Ok((StatusCode::CREATED, Json(&*hold)).into_response())
 }

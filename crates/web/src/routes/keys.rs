@@ -152,8 +152,8 @@ impl From<Rotation> for RotationStarted {
 #[utoipa::path(get, path = "/v1/keys", operation_id = "key_status",
     responses((status = 200, description = "The state.", body = KeyStatus)))]
 pub(crate) async fn status(State(app): State<App>, caller: Caller) -> Result<Json<KeyStatus>, Problem> {
-    let (scope, _) = caller.operator(&app, &Resource::new()).await?;
-    Ok(Json(app.keys().status(scope).await?.into()))
+    let (scope, decision) = caller.operator(&app, &Resource::new()).await?;
+    Ok(Json(app.keys().decided_by(decision.policies()).status(scope).await?.into()))
 }
 
 /// Starts the rotation of the provider key.
@@ -163,8 +163,8 @@ pub(crate) async fn rotate(
     State(app): State<App>,
     caller: Caller,
 ) -> Result<(StatusCode, Json<RotationStarted>), Problem> {
-    let (scope, _) = caller.operator(&app, &Resource::new()).await?;
-    let rotation = app.keys().rotate_provider(scope).await?.into_inner();
+    let (scope, decision) = caller.operator(&app, &Resource::new()).await?;
+    let rotation = app.keys().decided_by(decision.policies()).rotate_provider(scope).await?.into_inner();
     Ok((StatusCode::ACCEPTED, Json(rotation.into())))
 }
 
@@ -178,8 +178,8 @@ pub(crate) async fn retire(
     caller: Caller,
     Path(version): Path<u32>,
 ) -> Result<StatusCode, Problem> {
-    let (scope, _) = caller.operator(&app, &Resource::new().id(version)).await?;
-    app.keys().retire_provider(scope, version).await?;
+    let (scope, decision) = caller.operator(&app, &Resource::new().id(version)).await?;
+    app.keys().decided_by(decision.policies()).retire_provider(scope, version).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -192,8 +192,8 @@ pub(crate) async fn account_status(
     caller: Caller,
     Path(account): Path<AccountId>,
 ) -> Result<Json<AccountKeyStatus>, Problem> {
-    let (scope, _) = caller.operator(&app, &Resource::new().id(account).in_account(account)).await?;
-    let status = app.keys().account_status(scope, account).await?;
+    let (scope, decision) = caller.operator(&app, &Resource::new().id(account).in_account(account)).await?;
+    let status = app.keys().decided_by(decision.policies()).account_status(scope, account).await?;
     let counts = status.data_keys.into_iter();
     Ok(Json(AccountKeyStatus {
         active: status.active,
@@ -214,8 +214,9 @@ pub(crate) async fn rotate_account(
     caller: Caller,
     Path(account): Path<AccountId>,
 ) -> Result<(StatusCode, Json<RotationStarted>), Problem> {
-    let (scope, _) = caller.operator(&app, &Resource::new().id(account).in_account(account)).await?;
-    let rotation = app.keys().rotate_account(scope, account).await?.into_inner();
+    let (scope, decision) = caller.operator(&app, &Resource::new().id(account).in_account(account)).await?;
+    let rotation =
+        app.keys().decided_by(decision.policies()).rotate_account(scope, account).await?.into_inner();
     Ok((StatusCode::ACCEPTED, Json(rotation.into())))
 }
 
@@ -228,7 +229,7 @@ pub(crate) async fn retire_account(
     caller: Caller,
     Path((account, version)): Path<(AccountId, u32)>,
 ) -> Result<StatusCode, Problem> {
-    let (scope, _) = caller.operator(&app, &Resource::new().id(account).in_account(account)).await?;
-    app.keys().retire_account(scope, account, version).await?;
+    let (scope, decision) = caller.operator(&app, &Resource::new().id(account).in_account(account)).await?;
+    app.keys().decided_by(decision.policies()).retire_account(scope, account, version).await?;
     Ok(StatusCode::NO_CONTENT)
 }

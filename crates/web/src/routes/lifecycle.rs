@@ -147,15 +147,28 @@ async fn delete(
     Ok(changed(&life))
 }
 
-async fn restore(app: &App, caller: &Caller, target: Target, once: &Once) -> Result<Response, Problem> {
+async fn restore(
+    app: &App,
+    caller: &Caller,
+    target: Target,
+    expected: Option<IfMatch>,
+    once: &Once,
+) -> Result<Response, Problem> {
     let (scope, decided) = reach(app, caller, &target).await?;
-    let life = app.vault().restore(scope, target, None, once.with(&[]), &decided).await?;
+    let expected = expected.and_then(IfMatch::version);
+    let life = app.vault().restore(scope, target, expected, once.with(&[]), &decided).await?;
     Ok(changed(&life))
 }
 
-async fn erase(app: &App, caller: &Caller, target: Target) -> Result<Response, Problem> {
+async fn erase(
+    app: &App,
+    caller: &Caller,
+    target: Target,
+    expected: Option<IfMatch>,
+) -> Result<Response, Problem> {
     let (scope, decided) = reach(app, caller, &target).await?;
-    let certificate = app.vault().erase(scope, target, None, &decided).await?;
+    let expected = expected.and_then(IfMatch::version);
+    let certificate = app.vault().erase(scope, target, expected, &decided).await?;
     Ok(Json(&*certificate).into_response())
 }
 
@@ -203,6 +216,7 @@ pub(crate) async fn delete_record(
     params(
         ("repository" = RepositoryIdText, Path),
         ("record" = RecordIdText, Path),
+        ("If-Match" = inline(Option<EtagText>), Header, description = "Only if this is still its version."),
         ("Idempotency-Key" = inline(Option<IdempotencyKeyText>), Header, description = "Sent again, it is done once."),
     ),
     responses((status = 200, description = "Restored.", body = described::Lifecycle)))]
@@ -210,22 +224,28 @@ pub(crate) async fn restore_record(
     State(app): State<App>,
     caller: Caller,
     Path((repository, id)): Path<(RepositoryId, RecordId)>,
+    expected: Option<IfMatch>,
     once: Once,
 ) -> Result<Response, Problem> {
-    restore(&app, &caller, Target::Record(repository, id), &once).await
+    restore(&app, &caller, Target::Record(repository, id), expected, &once).await
 }
 
 /// Erases a record, all versions of it, beyond recovery: its key is destroyed. Answers with the
 /// certificate; erasing it again answers with the same one.
 #[utoipa::path(post, path = "/v1/repositories/{repository}/records/{record}/erase", operation_id = "erase_record",
-    params(("repository" = RepositoryIdText, Path), ("record" = RecordIdText, Path)),
+    params(
+        ("repository" = RepositoryIdText, Path),
+        ("record" = RecordIdText, Path),
+        ("If-Match" = inline(Option<EtagText>), Header, description = "Only if this is still its version."),
+    ),
     responses((status = 200, description = "Erased.", body = certificate::Certificate)))]
 pub(crate) async fn erase_record(
     State(app): State<App>,
     caller: Caller,
     Path((repository, id)): Path<(RepositoryId, RecordId)>,
+    expected: Option<IfMatch>,
 ) -> Result<Response, Problem> {
-    erase(&app, &caller, Target::Record(repository, id)).await
+    erase(&app, &caller, Target::Record(repository, id), expected).await
 }
 
 /// What applies to a record, why, and when.
@@ -284,7 +304,7 @@ pub(crate) async fn restore_object(
     Path((repository, id)): Path<(RepositoryId, ObjectId)>,
     once: Once,
 ) -> Result<Response, Problem> {
-    restore(&app, &caller, Target::Object(repository, id), &once).await
+    restore(&app, &caller, Target::Object(repository, id), None, &once).await
 }
 
 /// Erases an object beyond recovery: its key is destroyed. Answers with the certificate; erasing it again
@@ -297,7 +317,7 @@ pub(crate) async fn erase_object(
     caller: Caller,
     Path((repository, id)): Path<(RepositoryId, ObjectId)>,
 ) -> Result<Response, Problem> {
-    erase(&app, &caller, Target::Object(repository, id)).await
+    erase(&app, &caller, Target::Object(repository, id), None).await
 }
 
 /// What applies to an object, why, and when.

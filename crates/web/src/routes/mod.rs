@@ -37,8 +37,8 @@ pub(crate) fn all() -> Vec<Route> {
 
 fn open() -> Vec<Route> {
     vec![
-        route::<health::__path_healthz, _, _>("health", Anyone, health::healthz),
-        route::<health::__path_readyz, _, _>("health", Anyone, health::readyz),
+        route::<health::__path_healthz, _, _>("health", Anyone, health::healthz).probe(),
+        route::<health::__path_readyz, _, _>("health", Anyone, health::readyz).probe(),
         route::<health::__path_metrics, _, _>("health", Anyone, health::metrics),
         route::<health::__path_openapi, _, _>("health", Anyone, health::openapi),
         route::<log::__path_checkpoint, _, _>("log", Anyone, log::checkpoint).finds(),
@@ -183,7 +183,7 @@ fn repositories() -> Vec<Route> {
         .document()
         .finds()
         .changes()
-        .preconditions()
+        .if_match()
         .events(&[Did::RepositoryUpdate]),
     ]
 }
@@ -195,6 +195,7 @@ fn records() -> Vec<Route> {
             .document()
             .finds()
             .changes()
+            .once()
             .events(&[Did::RecordCreate, Did::IdempotencyReplay]),
         route::<records::__path_read, _, _>(subsystem, Client(Action::RecordRead), records::read)
             .finds()
@@ -203,13 +204,15 @@ fn records() -> Vec<Route> {
             .document()
             .finds()
             .changes()
-            .preconditions()
+            .if_match()
+            .once()
             .events(&[Did::RecordUpdate, Did::IdempotencyReplay]),
         route::<records::__path_patch, _, _>(subsystem, Client(Action::RecordPatch), records::patch)
             .document()
             .finds()
             .changes()
-            .preconditions()
+            .if_match()
+            .once()
             .events(&[Did::RecordPatch, Did::IdempotencyReplay]),
         route::<record_lists::__path_list, _, _>(subsystem, Client(Action::RecordList), record_lists::list)
             .finds()
@@ -234,6 +237,7 @@ fn records() -> Vec<Route> {
             .finds()
             .changes()
             .preconditions()
+            .once()
             .events(&[
                 Did::RecordBatch,
                 Did::RecordCreate,
@@ -249,7 +253,8 @@ fn records() -> Vec<Route> {
         )
         .finds()
         .changes()
-        .preconditions()
+        .if_match()
+        .once()
         .events(&[Did::RecordDelete, Did::IdempotencyReplay]),
         route::<lifecycle::__path_restore_record, _, _>(
             subsystem,
@@ -258,6 +263,8 @@ fn records() -> Vec<Route> {
         )
         .finds()
         .changes()
+        .if_match()
+        .once()
         .events(&[Did::RecordRestore, Did::IdempotencyReplay]),
         route::<lifecycle::__path_erase_record, _, _>(
             subsystem,
@@ -266,6 +273,7 @@ fn records() -> Vec<Route> {
         )
         .finds()
         .changes()
+        .if_match()
         // Of a record with many versions, each step is a `retention.act`.
         .events(&[
             Did::RecordEraseStart,
@@ -316,6 +324,7 @@ fn objects() -> Vec<Route> {
         )
         .finds()
         .changes()
+        .once()
         .events(&[Did::ObjectDelete, Did::IdempotencyReplay]),
         route::<lifecycle::__path_restore_object, _, _>(
             subsystem,
@@ -324,6 +333,7 @@ fn objects() -> Vec<Route> {
         )
         .finds()
         .changes()
+        .once()
         .events(&[Did::ObjectRestore, Did::IdempotencyReplay]),
         route::<lifecycle::__path_erase_object, _, _>(
             subsystem,

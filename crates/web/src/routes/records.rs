@@ -1,5 +1,5 @@
 //! Records: storing, reading, replacing and patching them. For customers. A record's body is the request's
-//! body, to the byte: nothing between the wire and the seal parses it into something else.
+//! body, handed on as it came: the vault alone reads it, and keeps it in one compact form.
 
 use access::Resource;
 use axum::{

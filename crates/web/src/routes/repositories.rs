@@ -223,7 +223,8 @@ pub(crate) async fn read(
     Ok(shown(StatusCode::OK, &found))
 }
 
-/// Lists the account's repositories.
+/// Lists the account's repositories, without those above the caller's clearance. A page may hold fewer than
+/// were asked for: the end is where `next` is absent.
 #[utoipa::path(get, path = "/v1/repositories", operation_id = "list_repositories",
     params(
         ("limit" = Option<u32>, Query, minimum = 1, maximum = 100, description = "Most on the page; 100 if left out."),
@@ -237,7 +238,8 @@ pub(crate) async fn list(
 ) -> Result<Response, Problem> {
     let (scope, decision) = caller.client(&app, &Resource::new()).await?;
     let decided = Decided { policies: decision.policies() };
-    let found = app.vault().repository_list(scope, page.limit, page.cursor.as_deref(), &decided).await?;
+    let (cursor, clearance) = (page.cursor.as_deref(), caller.clearance());
+    let found = app.vault().repository_list(scope, page.limit, cursor, clearance, &decided).await?;
     Ok(listed(&found.repositories, found.next.as_deref()))
 }
 

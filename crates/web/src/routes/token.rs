@@ -56,6 +56,9 @@ pub(crate) struct TokenForm {
     /// The service that the token is for.
     #[schema(nullable = false)]
     audience: Option<String>,
+    /// The same, as RFC 8707 names it.
+    #[schema(nullable = false)]
+    resource: Option<String>,
 }
 
 /// An access token (RFC 6749 5.1).
@@ -158,17 +161,25 @@ pub(crate) async fn issue(
     let headers = request.headers().clone();
     let Form(mut pairs) = Form::from_request(request, &app).await?;
     let basic = headers.contains_key(header::AUTHORIZATION);
+    let call = call(&context, "tokens");
+    let credential = match credential(&headers, &mut pairs) {
+        Ok(credential) => credential,
+        Err((reason, failure)) => {
+            let refused = app.access().reject(reason, AccessError::InvalidClient, &call).await;
+            let told = matches!(refused, AccessError::InvalidClient);
+            return Err(if told { failure } else { TokenFailure::refused(refused, basic) });
+        }
+    };
     let grant = pairs.take("grant_type").ok_or_else(|| TokenFailure::malformed("grant_type is missing"))?;
-    let credential = credential(&headers, &mut pairs)?;
     let request = TokenRequest {
         grant,
         credential,
         account: pairs.take("account"),
         scope: pairs.take("scope"),
-        audience: pairs.take("audience"),
+        audiences: ["audience", "resource"].into_iter().filter_map(|name| pairs.take(name)).collect(),
     };
     // RFC 6749 3.2: parameters that are not known are ignored here, and here alone.
-    let issued = app.access().token(request, &call(&context, "tokens")).await;
+    let issued = app.access().token(request, &call).await;
     let issued = issued.map_err(|error| TokenFailure::refused(error, basic))?;
     Ok(Json(TokenAnswer {
         access_token: issued.token.expose().clone(),
@@ -179,9 +190,13 @@ pub(crate) async fn issue(
     }))
 }
 
-/// The one way in which a client proves who it is; two at once are refused (RFC 6749 2.3).
-fn credential(headers: &HeaderMap, pairs: &mut Pairs) -> Result<Credential, TokenFailure> {
-    let basic = one_header(headers, &header::AUTHORIZATION)?.map(basic).transpose()?;
+/// The one way in which a client proves who it is; two at once are refused (RFC 6749 2.3). A failure has a
+/// word for its event.
+fn credential(headers: &HeaderMap, pairs: &mut Pairs) -> Result<Credential, (&'static str, TokenFailure)> {
+    let malformed = |words| ("credential-malformed", TokenFailure::malformed(words));
+    let header = one_header(headers, &header::AUTHORIZATION);
+    let header = header.map_err(|problem| ("authorization-unreadable", problem.into()))?;
+    let basic = header.map(basic).transpose().map_err(|failure| ("credential-malformed", failure))?;
     let client = pairs.take("client_id");
     let secret = pairs.take_secret("client_secret");
     let kind = pairs.take("client_assertion_type");
@@ -189,26 +204,27 @@ fn credential(headers: &HeaderMap, pairs: &mut Pairs) -> Result<Credential, Toke
     match (basic, secret, assertion) {
         (Some((name, secret)), None, None) => {
             if client.is_some_and(|client| client != name) {
-                return Err(TokenFailure::malformed("client_id is not the client of the header"));
+                return Err(malformed("client_id is not the client of the header"));
             }
             Ok(Credential::Secret { client: name, secret })
         }
         (None, Some(secret), None) => {
-            let client = client.ok_or_else(|| TokenFailure::malformed("client_id is missing"))?;
+            let client = client.ok_or_else(|| malformed("client_id is missing"))?;
             Ok(Credential::Secret { client, secret })
         }
         (None, None, Some(assertion)) => {
-            let assertion_type =
-                kind.ok_or_else(|| TokenFailure::malformed("client_assertion_type is missing"))?;
+            let assertion_type = kind.ok_or_else(|| malformed("client_assertion_type is missing"))?;
             Ok(Credential::Assertion { client, assertion_type, assertion })
         }
-        (None, None, None) => Err(TokenFailure::oauth(
-            StatusCode::UNAUTHORIZED,
-            "invalid_client",
-            "no client authentication: send a secret or a signed assertion",
-            false,
-        )),
-        _ => Err(TokenFailure::malformed("more than one way of client authentication is used")),
+        (None, None, None) => {
+            let words = "no client authentication: send a secret or a signed assertion";
+            let failure = TokenFailure::oauth(StatusCode::UNAUTHORIZED, "invalid_client", words, false);
+            Err(("credential-missing", failure))
+        }
+        _ => {
+            let words = "more than one way of client authentication is used";
+            Err(("credential-several", TokenFailure::malformed(words)))
+        }
     }
 }
 

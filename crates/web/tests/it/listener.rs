@@ -1,6 +1,11 @@
 //! The listener: TLS, both versions of HTTP, its bounds, and the end.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    io::{Read, Write},
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 
 use base::SecretBytes;
 use rustls::{ClientConfig, RootCertStore};
@@ -37,6 +42,33 @@ impl Listening {
     }
 
     fn client(&self, versions: &[&[u8]]) -> reqwest::Client {
+        self.client_from([127, 0, 0, 1], versions)
+    }
+
+    fn client_from(&self, from: [u8; 4], versions: &[&[u8]]) -> reqwest::Client {
+        let client = reqwest::Client::builder().tls_backend_preconfigured(self.tls(versions)).no_proxy();
+        client.local_address(IpAddr::from(from)).resolve("localhost", self.address).build().unwrap()
+    }
+
+    /// A connection that speaks HTTP/2 and asks for nothing. What comes back ends when the server ends it.
+    fn quiet(&self) -> tokio::sync::oneshot::Receiver<()> {
+        let (tls, address) = (Arc::new(self.tls(&[b"h2"])), self.address);
+        let (ended, end) = tokio::sync::oneshot::channel();
+        std::thread::spawn(move || {
+            let name = "localhost".try_into().unwrap();
+            let session = rustls::ClientConnection::new(tls, name).unwrap();
+            let mut stream =
+                rustls::StreamOwned::new(session, std::net::TcpStream::connect(address).unwrap());
+            // The preface (RFC 9113 3.4) and empty settings.
+            stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").unwrap();
+            let mut bytes = [0; 1_024];
+            while stream.read(&mut bytes).is_ok_and(|count| count > 0) {}
+            let _ = ended.send(());
+        });
+        end
+    }
+
+    fn tls(&self, versions: &[&[u8]]) -> ClientConfig {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let mut tls = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
@@ -44,8 +76,7 @@ impl Listening {
             .with_root_certificates(self.roots.clone())
             .with_no_client_auth();
         tls.alpn_protocols = versions.iter().map(|name| name.to_vec()).collect();
-        let client = reqwest::Client::builder().tls_backend_preconfigured(tls).no_proxy();
-        client.resolve("localhost", self.address).build().unwrap()
+        tls
     }
 
     fn url(&self, path: &str) -> String {
@@ -84,6 +115,45 @@ testkit::on_both_engines! {
         server.serving.await.unwrap().unwrap();
         let refused = |leaf: &String| name_of(leaf) == "connection.refused" && leaf.contains("too-many-connections");
         assert!(server.world.leaves().iter().any(refused));
+    }
+
+    async fn one_address_does_not_take_every_connection(h: Harness) {
+        let world = World::with(h, Limits { connections_per_address: 1, ..Limits::default() }).await;
+        let server = Listening::start(world).await;
+        let (near, far) = (server.client(&[b"h2"]), server.client_from([127, 0, 0, 2], &[b"h2"]));
+        assert_eq!(near.get(server.url("/healthz")).send().await.unwrap().status(), 200);
+        assert!(server.client(&[b"h2"]).get(server.url("/healthz")).send().await.is_err());
+        assert_eq!(far.get(server.url("/healthz")).send().await.unwrap().status(), 200);
+        server.stop.send(true).unwrap();
+        server.serving.await.unwrap().unwrap();
+        let refused = |leaf: &String| name_of(leaf) == "connection.refused" && leaf.contains("too-many-connections-of-address");
+        assert!(server.world.leaves().iter().any(refused));
+    }
+
+    async fn a_connection_that_asks_for_nothing_is_ended_and_one_at_work_is_not(h: Harness) {
+        let limits = Limits { header_timeout: base::Duration::from_millis(400), ..Limits::default() };
+        let server = Listening::start(World::with(h, limits).await).await;
+        let repository = server.world.repository("r", "internal").await;
+        let (parts, body) = tokio::sync::mpsc::channel::<Result<Vec<u8>, std::io::Error>>(1);
+        let content = futures::stream::unfold(body, |mut body| async move { body.recv().await.map(|it| (it, body)) });
+        let upload = server.client(&[b"h2"])
+            .post(server.url(&format!("/v1/repositories/{repository}/objects?name=a")))
+            .bearer_auth(&server.world.client.token)
+            .header("content-length", "2")
+            .body(reqwest::Body::wrap_stream(content))
+            .send();
+        let upload = tokio::spawn(upload);
+        parts.send(Ok(b"a".to_vec())).await.unwrap();
+        let permit = parts.reserve().await.unwrap();
+        // The first ends after the limit; the second begins then, so that the upload is far beyond it.
+        for _ in 0..2 {
+            tokio::time::timeout(Duration::from_secs(15), server.quiet()).await.expect("kept for ever").unwrap();
+        }
+        permit.send(Ok(b"b".to_vec()));
+        drop(parts);
+        assert_eq!(upload.await.unwrap().unwrap().status(), 201);
+        server.stop.send(true).unwrap();
+        server.serving.await.unwrap().unwrap();
     }
 
     async fn a_request_in_hand_ends_before_the_server_does(h: Harness) {

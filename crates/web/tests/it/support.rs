@@ -135,7 +135,8 @@ impl World {
         let config = Config {
             issuer: ISSUER.into(),
             audience: ISSUER.into(),
-            token_endpoint: format!("{ISSUER}/v1/token"),
+            addresses: vec![ISSUER.into()],
+            token_endpoints: vec![format!("{ISSUER}/v1/token")],
             scheme: Scheme::default(),
             throttle: ThrottleLimits::default(),
         };

@@ -56,7 +56,8 @@ testkit::on_both_engines! {
                 .bearer(&world.client.token)
                 .json(&json!({"number": "1"})),
         ).await.expect(201).text("/id");
-        let things = [("repository", repository), ("record", record), ("account", world.account.clone())];
+        let mut things = vec![("repository", repository.clone()), ("record", record), ("account", world.account.clone())];
+        things.extend(world.kept_things(&repository).await);
         // Reads repositories and nothing else; another reads records and nothing else.
         let reader = world.make_client(&world.account, "repositories:read").await;
         let other = world.make_client(&world.account, "records:read").await;
@@ -80,6 +81,29 @@ testkit::on_both_engines! {
                 }
             }
         }
+    }
+}
+
+impl World {
+    /// An object, a hold on it, and the certificate of a record that is erased: each is there to be found by
+    /// whoever may.
+    async fn kept_things(&self, repository: &str) -> [(&'static str, String); 3] {
+        let path = |rest: &str| format!("/v1/repositories/{repository}{rest}");
+        let post = |rest: &str| ask("POST", path(rest)).bearer(&self.client.token);
+        let object =
+            self.call(post("/objects?name=a").raw("text/plain", "content")).await.expect(201).text("/id");
+        let held = json!({"object": object, "reason": "a case"});
+        let hold = self.call(post("/holds").json(&held)).await.expect(201).text("/id");
+        let gone = self.call(post("/records").json(&json!({"number": "2"}))).await.expect(201).text("/id");
+        let erased = self.call(post(&format!("/records/{gone}/erase"))).await.expect(200).text("/id");
+        for (kind, path) in [
+            ("object", path(&format!("/objects/{object}"))),
+            ("certificate", format!("/v1/certificates/{erased}")),
+        ] {
+            let found = self.plain(ask("GET", path).bearer(&self.client.token)).await;
+            assert_eq!(found.status, 200, "the {kind} is there for its own account");
+        }
+        [("object", object), ("hold", hold), ("certificate", erased)]
     }
 }
 

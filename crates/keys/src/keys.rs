@@ -126,6 +126,10 @@ impl Keys {
     pub(crate) fn data(&self) -> &Store {
         &self.0.data
     }
+    /// Whether the last change of the keys' realm was refused for want of space.
+    pub fn is_full(&self) -> bool {
+        self.store().is_full()
+    }
     pub(crate) fn store(&self) -> &Store {
         &self.0.store
     }

@@ -244,6 +244,8 @@ async fn commit_under<T>(
         return Err(StoreError::Statement("the data realm commits with the event itself".to_owned()));
     }
     store.note(write.commit().await)?;
+    // The data realm says in its events that space ran out; this one has none of its own.
+    store.clear_full();
     Ok(Committed { value, event: recorded.0 })
 }
 

@@ -59,6 +59,7 @@ pub(crate) struct Metrics {
     outbox: Gauge,
     log_size: Gauge,
     full: Gauge<i64, AtomicI64>,
+    log_changed: Gauge<i64, AtomicI64>,
     /// When the log's state was last read, in microseconds.
     log_read: AtomicI64,
 }
@@ -90,9 +91,23 @@ impl Metrics {
         let outbox = gauge("log_outbox_events", "Events that wait to enter the log");
         let log_size = gauge("log_events", "Events that the last checkpoint covers");
         let full = gauge("storage_full", "1 while writes are refused for want of space");
+        let log_changed =
+            gauge("log_changed", "1 once the log's tables were found changed: nothing is signed");
         registry.register("build", "The version that runs", Info::new(BuildLabels { version }));
         let log_read = AtomicI64::new(i64::MIN);
-        Self { registry, answers, latency, refused, in_hand, connections, outbox, log_size, full, log_read }
+        Self {
+            registry,
+            answers,
+            latency,
+            refused,
+            in_hand,
+            connections,
+            outbox,
+            log_size,
+            full,
+            log_changed,
+            log_read,
+        }
     }
 
     /// A request that was answered.
@@ -125,6 +140,9 @@ impl Metrics {
     pub(crate) fn set_log(&self, outbox: u64, size: u64) {
         self.outbox.set(i64::try_from(outbox).unwrap_or(i64::MAX));
         self.log_size.set(i64::try_from(size).unwrap_or(i64::MAX));
+    }
+    pub(crate) fn set_log_changed(&self, changed: bool) {
+        self.log_changed.set(i64::from(changed));
     }
     pub(crate) fn set_full(&self, full: bool) {
         self.full.set(i64::from(full));

@@ -208,13 +208,15 @@ impl Walk<'_> {
         let made = self.done(&["record", "put", "-r", repository, "--body", body, "--as", profile]).await?;
         let record = text(&made, "/id")?;
         let record = record.as_str();
-        let hold = ["record", "hold", "-r", repository, record, "--reason", "case 12", "--as", profile];
+        let hold = ["record", "hold", "-r", repository, record, "--reason", "case 12"];
+        let hold = [&hold[..], &["--person", "A. Counsel", "--as", profile]].concat();
         let hold = text(&self.done(&hold).await?, "/id")?;
         let erase = ["record", "erase", "-r", repository, record, "--certificate", certificate];
         let erase = [&erase[..], &["--as", profile]].concat();
         self.refused(&erase, Exit::Conflict, "a record under a legal hold was not kept").await?;
         self.say("The hold is lifted: erasing destroys the record's key, and a signed certificate stays.")?;
-        self.done(&["record", "release", &hold, "--reason", "case closed", "--as", profile]).await?;
+        let lift = ["record", "release", &hold, "--reason", "case closed", "--person", "A. Counsel"];
+        self.done(&[&lift[..], &["--as", profile]].concat()).await?;
         self.done(&erase).await?;
         self.as_operator(&["verify-certificate", certificate]).await?;
         Ok(())

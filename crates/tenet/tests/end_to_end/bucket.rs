@@ -92,9 +92,12 @@ fn objects_live_in_a_bucket() {
     assert_eq!(world.fails(&["object", "get", "-r", &papers, object, "--as", "acme"]).0, 4);
 
     // A bucket that is not there is said to be, and nothing is taken for damage.
+    let listen = server.listen();
     assert_eq!(server.stop(), 0);
     let elsewhere = settings.map(|(name, value)| (name, if value == "papers" { "absent" } else { value }));
-    let listen = "localhost:0";
-    let server = world.up_with(&world.data(), listen, &elsewhere);
-    assert!(server.ready["address"].is_string());
+    let _server = world.up_with(&world.data(), &listen, &elsewhere);
+    let refused = world.fails(&["object", "put", "-r", &papers, sent.to_str().unwrap(), "--as", "acme"]);
+    assert_eq!((refused.0, text(&refused.1, "/code")), (6, "object-storage-unavailable"), "{}", refused.1);
+    let log = world.json(&["log", "show", "--limit", "1000"]).to_string();
+    assert!(!log.contains("integrity.violation"), "{log}");
 }

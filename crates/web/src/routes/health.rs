@@ -24,13 +24,17 @@ pub(crate) struct Health {
     #[schema(nullable = false)]
     #[serde(skip_serializing_if = "Option::is_none")]
     storage: Option<&'static str>,
+    /// `changed` if somebody changed the log's tables: nothing is signed until they are restored.
+    #[schema(nullable = false)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    log: Option<&'static str>,
 }
 
 /// Whether the server lives.
 #[utoipa::path(get, path = "/healthz", operation_id = "healthz",
     responses((status = 200, description = "It lives.", body = Health)))]
 pub(crate) async fn healthz() -> Json<Health> {
-    Json(Health { status: "ok", storage: None })
+    Json(Health { status: "ok", storage: None, log: None })
 }
 
 /// Whether the server can serve: the database answers, and it is not stopping.
@@ -41,8 +45,14 @@ pub(crate) async fn readyz(State(app): State<App>) -> Result<Json<Health>, Probl
         return Err(Problem::http(Http::NotReady, "the server is stopping"));
     }
     app.store().ready().await?;
-    let storage = if app.store().is_full() { "full" } else { "ok" };
-    Ok(Json(Health { status: "ok", storage: Some(storage) }))
+    let storage = if is_full(&app) { "full" } else { "ok" };
+    let log = if app.store().is_log_broken() { "changed" } else { "ok" };
+    Ok(Json(Health { status: "ok", storage: Some(storage), log: Some(log) }))
+}
+
+/// Whether either realm has no space.
+fn is_full(app: &App) -> bool {
+    app.store().is_full() || app.keys().is_full()
 }
 
 /// Metrics for Prometheus (OpenMetrics 1.0 text).
@@ -59,7 +69,8 @@ pub(crate) async fn metrics(State(app): State<App>) -> Result<Response, Problem>
         };
         app.metrics().set_log(waiting, size);
     }
-    app.metrics().set_full(app.store().is_full());
+    app.metrics().set_full(is_full(&app));
+    app.metrics().set_log_changed(app.store().is_log_broken());
     let text = app.metrics().text().map_err(|_| Problem::internal("metrics can't be written"))?;
     let media = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     Ok(([(header::CONTENT_TYPE, media)], text).into_response())

@@ -199,7 +199,7 @@ testkit::on_both_engines! {
         let refused = world.call(wrong(&world.operator)).await.expect(400);
         assert_eq!((refused.text("/field"), world.events_of(&refused)), ("/scope".into(), vec!["client.create".to_owned()]));
         let holds = format!("/v1/repositories/{}/holds", world.repository("r", "internal").await);
-        let both = json!({"record": "rec_00000000000000000000000001", "object": "obj_00000000000000000000000001", "reason": "a"});
+        let both = json!({"person": "A. Counsel", "record": "rec_00000000000000000000000001", "object": "obj_00000000000000000000000001", "reason": "a"});
         let reader = world.make_client(&world.account, "records:read").await;
         let denied = world.call(ask("POST", &holds).bearer(&reader.token).json(&both)).await.expect(403);
         assert_eq!(world.events_of(&denied), ["access.deny"]);

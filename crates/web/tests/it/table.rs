@@ -92,7 +92,7 @@ impl World {
         let post = |rest: &str| ask("POST", path(rest)).bearer(&self.client.token);
         let object =
             self.call(post("/objects?name=a").raw("text/plain", "content")).await.expect(201).text("/id");
-        let held = json!({"object": object, "reason": "a case"});
+        let held = json!({"person": "A. Counsel", "object": object, "reason": "a case"});
         let hold = self.call(post("/holds").json(&held)).await.expect(201).text("/id");
         let gone = self.call(post("/records").json(&json!({"number": "2"}))).await.expect(201).text("/id");
         let erased = self.call(post(&format!("/records/{gone}/erase"))).await.expect(200).text("/id");

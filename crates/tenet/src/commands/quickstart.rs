@@ -379,7 +379,11 @@ fn short(item: &Value) -> String {
             Some(format!("{name} {shown}"))
         })
         .collect();
-    parts.join("  ")
+    match item.get("client") {
+        Some(client) if parts.is_empty() => short(client),
+        _ if parts.is_empty() => "done".to_owned(),
+        _ => parts.join("  "),
+    }
 }
 
 /// A word as a shell takes it.

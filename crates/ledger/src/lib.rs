@@ -42,8 +42,7 @@ pub use frontier::{Frontier, LoadError};
 pub use note::{LogSigner, LogVerifier, MAX_NOTE_BYTES, NoteError};
 pub use origin::{Interface, Origin, SealedContext};
 pub use proof::{
-    ProofError, ProofMismatch, consistency_proof, inclusion_proof, root_at, verify_consistency,
-    verify_inclusion,
+    ProofError, ProofMismatch, consistency_proof, inclusion_proof, verify_consistency, verify_inclusion,
 };
 pub use statement::{MAX_STATEMENT_BYTES, StatementError, sign_statement, verify_statement};
 pub use tile::{

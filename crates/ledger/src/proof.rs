@@ -116,19 +116,6 @@ pub fn consistency_proof<E>(
     Ok(proof)
 }
 
-/// The root that the tree of `size` had when it had `at` leaves.
-pub fn root_at<E>(
-    at: u64,
-    size: u64,
-    tile: impl FnMut(u8, u64, u16) -> Result<Vec<u8>, E>,
-) -> Result<Hash, ProofError<E>> {
-    match at {
-        0 => Ok(empty_root()),
-        _ if at > size => Err(ProofError::Range { index: at, size }),
-        _ => Tree::new(size, tile).range(0, at),
-    }
-}
-
 /// Verifies that the leaf with this hash is entry `index` of the tree of `size` with this root
 /// (RFC 9162 2.1.3.2).
 pub fn verify_inclusion(
@@ -370,7 +357,6 @@ mod tests {
                 let proof = consistency_proof(from, size, stored.read()).unwrap();
                 let older = stored.root(from);
                 assert_eq!(verify_consistency(from, &older, size, &root, &proof), Ok(()), "{from} to {size}");
-                assert_eq!(root_at(from, size, stored.read()).unwrap(), older);
                 if from > 0 && from < size {
                     assert!(verify_consistency(from, &stored.root(from - 1), size, &root, &proof).is_err());
                     assert!(verify_consistency(from, &older, size, &older, &proof).is_err());

@@ -12,7 +12,7 @@ use rustls::{ClientConfig, RootCertStore};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
-    sync::watch,
+    sync::{mpsc, watch},
     task::JoinHandle,
 };
 use web::{Limits, ServeError, TlsPem, serve};
@@ -26,6 +26,9 @@ pub(crate) struct Listening {
     pub(crate) serving: JoinHandle<Result<(), ServeError>>,
     roots: RootCertStore,
 }
+
+type Piece = Result<Vec<u8>, std::io::Error>;
+type Upload = JoinHandle<reqwest::Result<reqwest::Response>>;
 
 impl Listening {
     pub(crate) async fn start(world: World) -> Self {
@@ -48,6 +51,25 @@ impl Listening {
     fn client_from(&self, from: [u8; 4], versions: &[&[u8]]) -> reqwest::Client {
         let client = reqwest::Client::builder().tls_backend_preconfigured(self.tls(versions)).no_proxy();
         client.local_address(IpAddr::from(from)).resolve("localhost", self.address).build().unwrap()
+    }
+
+    /// An upload of two bytes, of which the first is sent. Another piece is taken from the channel only once
+    /// the request is on its way.
+    async fn half_an_upload(&self, version: &[u8]) -> (Upload, mpsc::Sender<Piece>) {
+        let repository = self.world.repository("r", "internal").await;
+        let (parts, body) = mpsc::channel::<Piece>(1);
+        let content =
+            futures::stream::unfold(body, |mut body| async move { body.recv().await.map(|it| (it, body)) });
+        let upload = self
+            .client(&[version])
+            .post(self.url(&format!("/v1/repositories/{repository}/objects?name=a")))
+            .bearer_auth(&self.world.client.token)
+            .header("content-length", "2")
+            .body(reqwest::Body::wrap_stream(content))
+            .send();
+        let upload = tokio::spawn(upload);
+        parts.send(Ok(b"a".to_vec())).await.unwrap();
+        (upload, parts)
     }
 
     /// A connection that speaks HTTP/2 and asks for nothing. What comes back ends when the server ends it.
@@ -133,17 +155,7 @@ testkit::on_both_engines! {
     async fn a_connection_that_asks_for_nothing_is_ended_and_one_at_work_is_not(h: Harness) {
         let limits = Limits { header_timeout: base::Duration::from_millis(400), ..Limits::default() };
         let server = Listening::start(World::with(h, limits).await).await;
-        let repository = server.world.repository("r", "internal").await;
-        let (parts, body) = tokio::sync::mpsc::channel::<Result<Vec<u8>, std::io::Error>>(1);
-        let content = futures::stream::unfold(body, |mut body| async move { body.recv().await.map(|it| (it, body)) });
-        let upload = server.client(&[b"h2"])
-            .post(server.url(&format!("/v1/repositories/{repository}/objects?name=a")))
-            .bearer_auth(&server.world.client.token)
-            .header("content-length", "2")
-            .body(reqwest::Body::wrap_stream(content))
-            .send();
-        let upload = tokio::spawn(upload);
-        parts.send(Ok(b"a".to_vec())).await.unwrap();
+        let (upload, parts) = server.half_an_upload(b"h2").await;
         let permit = parts.reserve().await.unwrap();
         // The first ends after the limit; the second begins then, so that the upload is far beyond it.
         for _ in 0..2 {
@@ -158,18 +170,7 @@ testkit::on_both_engines! {
 
     async fn a_request_in_hand_ends_before_the_server_does(h: Harness) {
         let server = Listening::start(World::new(h).await).await;
-        let repository = server.world.repository("r", "internal").await;
-        let (parts, body) = tokio::sync::mpsc::channel::<Result<Vec<u8>, std::io::Error>>(1);
-        let content = futures::stream::unfold(body, |mut body| async move { body.recv().await.map(|it| (it, body)) });
-        let upload = server.client(&[b"http/1.1"])
-            .post(server.url(&format!("/v1/repositories/{repository}/objects?name=a")))
-            .bearer_auth(&server.world.client.token)
-            .header("content-length", "2")
-            .body(reqwest::Body::wrap_stream(content))
-            .send();
-        let upload = tokio::spawn(upload);
-        parts.send(Ok(b"a".to_vec())).await.unwrap();
-        // A second piece is taken from the channel only once the request is on its way.
+        let (upload, parts) = server.half_an_upload(b"http/1.1").await;
         let permit = parts.reserve().await.unwrap();
         let metrics = server.client(&[b"h2"]);
         while !metrics.get(server.url("/metrics")).send().await.unwrap().text().await.unwrap()

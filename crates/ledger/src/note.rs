@@ -11,8 +11,8 @@ const MAX_SIGNATURES: usize = 64;
 const MAX_NAME_BYTES: usize = 256;
 /// The specification's identifier of Ed25519.
 const ED25519_TYPE: u8 = 0x01;
-const PUBLIC_KEY_BYTES: usize = 32;
-const SIGNATURE_MARK: &str = "— ";
+pub(crate) const PUBLIC_KEY_BYTES: usize = 32;
+pub(crate) const SIGNATURE_MARK: &str = "— ";
 
 /// Why a note or a key is not accepted.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -118,38 +118,34 @@ impl LogVerifier {
         if !is_name(name) {
             return Err(NoteError::Name);
         }
-        Ok(Self { name: name.to_owned(), id: key_id(name, &key), key })
+        Ok(Self { name: name.to_owned(), id: key_id(name, ED25519_TYPE, &key), key })
     }
 
     /// Reads a verifier key: the name, `+`, 8 hexadecimal digits of the key's hash, `+`, the base64
     /// of 0x01 and the public key.
     pub fn from_vkey(vkey: &str) -> Result<Self, NoteError> {
-        let mut parts = vkey.splitn(3, '+');
-        let (Some(name), Some(hash), Some(key)) = (parts.next(), parts.next(), parts.next()) else {
-            return Err(NoteError::VerifierKey);
-        };
-        let bytes = STANDARD.decode(key).map_err(|_| NoteError::VerifierKey)?;
-        let key = match bytes.split_first() {
-            Some((&ED25519_TYPE, key)) => key.try_into().map_err(|_| NoteError::VerifierKey)?,
-            _ => return Err(NoteError::VerifierKey),
-        };
-        let verifier = Self::new(name, key).map_err(|_| NoteError::VerifierKey)?;
-        if hash != hex_id(verifier.id) {
-            return Err(NoteError::VerifierKey);
-        }
-        Ok(verifier)
+        let (name, id, key) = parse_vkey(vkey, ED25519_TYPE)?;
+        Ok(Self { name: name.to_owned(), id, key })
     }
 
     /// The verifier key in text.
     pub fn vkey(&self) -> String {
-        let mut key = vec![ED25519_TYPE];
-        key.extend_from_slice(&self.key);
-        format!("{}+{}+{}", self.name, hex_id(self.id), STANDARD.encode(key))
+        vkey(&self.name, self.id, ED25519_TYPE, &self.key)
+    }
+
+    /// The public key alone: two verifier keys with the same are the same key.
+    pub(crate) fn public_key(&self) -> &[u8; PUBLIC_KEY_BYTES] {
+        &self.key
     }
 
     /// The log's origin.
     pub fn origin(&self) -> &str {
         &self.name
+    }
+
+    /// Whether a signature says that it is this key's.
+    pub(crate) fn made(&self, signature: &Signature<'_>) -> bool {
+        signature.name == self.name && signature.id == self.id
     }
 
     /// The text of a note, its last newline included, once a signature of this key has verified.
@@ -158,7 +154,7 @@ impl LogVerifier {
         let parsed = Note::parse(note)?;
         let mut verified = false;
         for signature in parsed.signatures {
-            if signature.name != self.name || signature.id != self.id {
+            if !self.made(&signature) {
                 continue;
             }
             UnparsedPublicKey::new(&ED25519, &self.key)
@@ -170,19 +166,21 @@ impl LogVerifier {
     }
 }
 
-struct Note<'a> {
-    text: &'a str,
-    signatures: Vec<Signature<'a>>,
+/// A note, taken apart and not verified.
+pub(crate) struct Note<'a> {
+    pub(crate) text: &'a str,
+    pub(crate) signatures: Vec<Signature<'a>>,
 }
 
-struct Signature<'a> {
-    name: &'a str,
-    id: [u8; 4],
-    bytes: Vec<u8>,
+/// One signature line.
+pub(crate) struct Signature<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) id: [u8; 4],
+    pub(crate) bytes: Vec<u8>,
 }
 
 impl<'a> Note<'a> {
-    fn parse(note: &'a str) -> Result<Self, NoteError> {
+    pub(crate) fn parse(note: &'a str) -> Result<Self, NoteError> {
         if note.len() > MAX_NOTE_BYTES {
             return Err(NoteError::Shape("it is larger than 1 MiB"));
         }
@@ -207,7 +205,7 @@ impl<'a> Note<'a> {
 }
 
 impl<'a> Signature<'a> {
-    fn parse(line: &'a str) -> Option<Self> {
+    pub(crate) fn parse(line: &'a str) -> Option<Self> {
         let (name, encoded) = line.strip_prefix(SIGNATURE_MARK)?.split_once(' ')?;
         let bytes = STANDARD.decode(encoded).ok()?;
         let (id, rest) = bytes.split_first_chunk::<4>()?;
@@ -215,22 +213,43 @@ impl<'a> Signature<'a> {
     }
 }
 
-fn is_name(name: &str) -> bool {
+pub(crate) fn is_name(name: &str) -> bool {
     let allowed = |character: char| !character.is_whitespace() && !character.is_control() && character != '+';
     (1..=MAX_NAME_BYTES).contains(&name.len()) && name.chars().all(allowed)
 }
 
 /// The specification's key id: the first four bytes of the hash of name, newline, type and key.
-fn key_id(name: &str, key: &[u8; PUBLIC_KEY_BYTES]) -> [u8; 4] {
+pub(crate) fn key_id(name: &str, kind: u8, key: &[u8; PUBLIC_KEY_BYTES]) -> [u8; 4] {
     let mut input = name.as_bytes().to_vec();
-    input.extend_from_slice(&[b'\n', ED25519_TYPE]);
+    input.extend_from_slice(&[b'\n', kind]);
     input.extend_from_slice(key);
     let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &input);
     digest.as_ref().first_chunk().copied().unwrap_or_default()
 }
 
-fn hex_id(id: [u8; 4]) -> String {
-    format!("{:08x}", u32::from_be_bytes(id))
+/// A verifier key in text: name, key id, and the key with its type before it.
+pub(crate) fn vkey(name: &str, id: [u8; 4], kind: u8, key: &[u8; PUBLIC_KEY_BYTES]) -> String {
+    let mut typed = vec![kind];
+    typed.extend_from_slice(key);
+    format!("{name}+{:08x}+{}", u32::from_be_bytes(id), STANDARD.encode(typed))
+}
+
+/// Takes a verifier key of that type apart: its name, its id, which is right, and the public key.
+pub(crate) fn parse_vkey(text: &str, kind: u8) -> Result<(&str, [u8; 4], [u8; PUBLIC_KEY_BYTES]), NoteError> {
+    let mut parts = text.splitn(3, '+');
+    let (Some(name), Some(hash), Some(key)) = (parts.next(), parts.next(), parts.next()) else {
+        return Err(NoteError::VerifierKey);
+    };
+    let bytes = STANDARD.decode(key).map_err(|_| NoteError::VerifierKey)?;
+    let key = match bytes.split_first() {
+        Some((found, key)) if *found == kind => key.try_into().map_err(|_| NoteError::VerifierKey)?,
+        _ => return Err(NoteError::VerifierKey),
+    };
+    let id = key_id(name, kind, &key);
+    if !is_name(name) || hash != format!("{:08x}", u32::from_be_bytes(id)) {
+        return Err(NoteError::VerifierKey);
+    }
+    Ok((name, id, key))
 }
 
 #[cfg(test)]

@@ -39,6 +39,9 @@ pub enum ProofMismatch {
     /// The proof does not lead to the root.
     #[error("the proof does not lead from the entry to the signed root")]
     Inclusion,
+    /// The leaves are not a part of the tree.
+    #[error("the proof does not lead from these entries to the signed root")]
+    Subtree,
     /// One tree does not continue the other.
     #[error("the proof does not lead from the older root to the newer one")]
     Consistency,
@@ -51,6 +54,7 @@ impl Fault for ProofMismatch {
     fn code(&self) -> &'static str {
         match self {
             Self::Inclusion => "proof-inclusion",
+            Self::Subtree => "proof-subtree",
             Self::Consistency => "proof-consistency",
         }
     }
@@ -168,6 +172,101 @@ pub fn verify_consistency(
         leads(from, from_root, to, to_root, proof)
     };
     if holds { Ok(()) } else { Err(ProofMismatch::Consistency) }
+}
+
+/// The proof that the leaves `start..end` are a part of the tree of `size` (subtree consistency proof,
+/// draft-ietf-plants-merkle-tree-certs 4.4, which C2SP tlog-mirror uses). `start` is a multiple of the smallest
+/// power of two that is not below `end - start`.
+pub fn subtree_proof<E>(
+    start: u64,
+    end: u64,
+    size: u64,
+    tile: impl FnMut(u8, u64, u16) -> Result<Vec<u8>, E>,
+) -> Result<Vec<Hash>, ProofError<E>> {
+    if !is_subtree(start, end) || end > size {
+        return Err(ProofError::Range { index: end, size });
+    }
+    let mut tree = Tree::new(size, tile);
+    let (mut low, mut high) = (0, size);
+    let mut proof = Vec::new();
+    // Whether the part that is left is still more than the subtree, or begins to be a part of it.
+    let mut begun = false;
+    while !(low >= start && high == end) {
+        let middle = low + split(high - low);
+        if end <= middle {
+            proof.push(tree.range(middle, high)?);
+            high = middle;
+        } else {
+            proof.push(tree.range(low, middle)?);
+            begun = begun || start < middle;
+            low = middle;
+        }
+    }
+    if begun {
+        proof.push(tree.range(low, high)?);
+    }
+    proof.reverse();
+    Ok(proof)
+}
+
+/// Verifies that the leaves `start..end`, whose own tree has the root `subtree`, are a part of the tree of `size`
+/// with this root.
+pub fn verify_subtree(
+    start: u64,
+    end: u64,
+    subtree: &Hash,
+    size: u64,
+    root: &Hash,
+    proof: &[Hash],
+) -> Result<(), ProofMismatch> {
+    if !is_subtree(start, end) || end > size {
+        return Err(ProofMismatch::Subtree);
+    }
+    // The turns from the root down, as in the making of the proof: the sibling is at the right or at the left,
+    // and at the left it may be a part of the subtree.
+    let mut turns = Vec::new();
+    let (mut low, mut high) = (0, size);
+    let mut begun = false;
+    while !(low >= start && high == end) {
+        let middle = low + split(high - low);
+        if end <= middle {
+            turns.push(Turn::Left);
+            high = middle;
+        } else {
+            let part = start < middle;
+            turns.push(if part { Turn::RightOfPart } else { Turn::Right });
+            begun = begun || part;
+            low = middle;
+        }
+    }
+    let mut hashes = proof.iter();
+    let first = if begun { hashes.next() } else { Some(subtree) };
+    let Some(first) = first else { return Err(ProofMismatch::Subtree) };
+    let (mut part, mut whole) = (*first, *first);
+    for turn in turns.iter().rev() {
+        let Some(sibling) = hashes.next() else { return Err(ProofMismatch::Subtree) };
+        match turn {
+            Turn::Left => whole = node_hash(&whole, sibling),
+            Turn::Right => whole = node_hash(sibling, &whole),
+            Turn::RightOfPart => {
+                whole = node_hash(sibling, &whole);
+                part = node_hash(sibling, &part);
+            }
+        }
+    }
+    let holds = hashes.next().is_none() && part == *subtree && whole == *root;
+    if holds { Ok(()) } else { Err(ProofMismatch::Subtree) }
+}
+
+enum Turn {
+    Left,
+    Right,
+    RightOfPart,
+}
+
+/// Whether these leaves have a tree of their own in every larger tree.
+fn is_subtree(start: u64, end: u64) -> bool {
+    end > start && (end - start).checked_next_power_of_two().is_some_and(|whole| start.is_multiple_of(whole))
 }
 
 fn leads(from: u64, from_root: &Hash, to: u64, to_root: &Hash, proof: &[Hash]) -> bool {
@@ -292,6 +391,66 @@ mod tests {
         }
         fn root(&self, size: u64) -> Hash {
             naive_root(&self.leaves[..size as usize])
+        }
+    }
+
+    #[test]
+    fn every_subtree_is_proved_and_nothing_else() {
+        let stored = Stored::numbered(40);
+        for size in 1u64..=40 {
+            let root = stored.root(size);
+            for start in 0..size {
+                for end in start + 1..=size {
+                    let proof = subtree_proof(start, end, size, stored.read());
+                    if !is_subtree(start, end) {
+                        assert!(proof.is_err());
+                        continue;
+                    }
+                    let proof = proof.unwrap();
+                    let own = naive_root(&stored.leaves[start as usize..end as usize]);
+                    assert_eq!(
+                        verify_subtree(start, end, &own, size, &root, &proof),
+                        Ok(()),
+                        "{start} {end} {size}"
+                    );
+                    if start == 0 {
+                        // A subtree from the beginning is the older tree, and its proof RFC 6962's.
+                        assert_eq!(proof, consistency_proof(end, size, stored.read()).unwrap());
+                    }
+                    let mut other = own;
+                    other[0] ^= 1;
+                    assert!(verify_subtree(start, end, &other, size, &root, &proof).is_err());
+                    for at in 0..proof.len() {
+                        let mut altered = proof.clone();
+                        altered[at][5] ^= 4;
+                        assert!(verify_subtree(start, end, &own, size, &root, &altered).is_err());
+                    }
+                    let longer = [proof.as_slice(), &[own]].concat();
+                    assert!(verify_subtree(start, end, &own, size, &root, &longer).is_err());
+                    assert!(verify_subtree(start, end + size, &own, size, &root, &proof).is_err());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_package_of_a_large_tree_is_proved() {
+        let stored = Stored::numbered(70_000);
+        let (size, root) = (69_999, stored.root(69_999));
+        for (start, end) in [(0, 256), (65_536, 65_792), (69_888, 69_999), (69_888, 69_889), (512, 700)] {
+            let proof = subtree_proof(start, end, size, stored.read()).unwrap();
+            let own = naive_root(&stored.leaves[start as usize..end as usize]);
+            assert_eq!(verify_subtree(start, end, &own, size, &root, &proof), Ok(()));
+            assert!(proof.len() <= 63);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_subtree_proof_is_held_without_panic(
+            start: u64, end: u64, size: u64, proof in proptest::collection::vec(any::<[u8; 32]>(), 0..70),
+        ) {
+            prop_assert!(verify_subtree(start, end, &[1; 32], size, &[2; 32], &proof).is_err());
         }
     }
 

@@ -57,7 +57,7 @@ pub use submission::{
 };
 pub use tile::{
     BundleEntries, BundleError, MAX_ENTRY_BYTES, TILE_WIDTH, Tile, TileKind, TilePath, TilePathError,
-    bundle_entries, entries_path, parse_tile_path, push_entry, tile_path,
+    bundle_entries, entries_path, parse_tile_path, push_entry, tile_path, width_at,
 };
 pub use tlog_proof::{TlogProof, TlogProofError};
 pub use tree::{HASH_BYTES, Hash, empty_root, leaf_hash, node_hash};

@@ -83,6 +83,14 @@ pub fn entries_path(index: u64, width: u16) -> String {
     TilePath { kind: TileKind::Entries, index, width }.to_string()
 }
 
+/// The width that the tile or bundle at this place has in a tree of `size`; 0 if it has none.
+pub fn width_at(size: u64, path: &TilePath) -> u16 {
+    match path.kind {
+        TileKind::Hashes(level) => crate::proof::tile_width(size, level, path.index),
+        TileKind::Entries => crate::proof::tile_width(size, 0, path.index),
+    }
+}
+
 impl std::fmt::Display for TilePath {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self.kind {

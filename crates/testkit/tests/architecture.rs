@@ -20,8 +20,9 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("keys", &["base", "ledger", "store"]),
     ("access", &["base", "ledger", "store", "keys"]),
     ("vault", &["base", "ledger", "store", "keys", "access"]),
-    ("web", &["base", "ledger", "store", "keys", "access", "vault"]),
-    ("tenet", &["base", "ledger", "store", "keys", "access", "vault", "web"]),
+    ("witness", &["base", "ledger"]),
+    ("web", &["base", "ledger", "store", "keys", "access", "vault", "witness"]),
+    ("tenet", &["base", "ledger", "store", "keys", "access", "vault", "witness", "web"]),
     ("testkit", &["base", "ledger", "store"]),
 ];
 

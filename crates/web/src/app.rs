@@ -27,6 +27,7 @@ use crate::{
     route::{Route, RouteInfo},
     routes,
     seats::Seats,
+    serve::Application,
     throttle::Throttle,
 };
 
@@ -122,6 +123,9 @@ impl App {
         self.0.stopping.store(true, Ordering::Relaxed);
     }
 
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.0.parts.limits
+    }
     pub(crate) fn is_stopping(&self) -> bool {
         self.0.stopping.load(Ordering::Relaxed)
     }
@@ -142,9 +146,6 @@ impl App {
     }
     pub(crate) fn scheme(&self) -> &Scheme {
         &self.0.parts.scheme
-    }
-    pub(crate) fn limits(&self) -> &Limits {
-        &self.0.parts.limits
     }
     pub(crate) fn context(&self) -> &Context {
         self.0.parts.store.context()
@@ -205,23 +206,42 @@ impl App {
     /// event a second for each, so that a flood can't fill the log.
     pub(crate) async fn note_limit(&self, limit: &'static str) {
         let act = Act::refused(Activity::LimitExceed, ObjectRef::new("limit", limit), limit, None);
-        self.note(limit, act).await;
+        self.record(limit, act).await;
     }
 
-    /// Records a connection that was refused, under the same bound.
-    pub(crate) async fn note_connection(&self, reason: &'static str) {
-        let object = ObjectRef::new("connection", "-");
-        let act = Act::refused(Activity::ConnectionRefused, object, reason, Some("TR-4"));
-        self.note(reason, act).await;
-    }
-
-    async fn note(&self, what: &'static str, act: Act) {
+    async fn record(&self, what: &'static str, act: Act) {
         if self.0.limit_notes.admit(&what).is_err() {
             return;
         }
         if let Err(error) = self.store().record_system(&self.0.parts.system, act).await {
             tracing::error!(%error, what, "a refusal could not be recorded; it stands");
         }
+    }
+}
+
+impl Application for App {
+    fn limits(&self) -> &Limits {
+        self.limits()
+    }
+    fn router(&self) -> Router {
+        self.router()
+    }
+    fn stop(&self) {
+        self.stop();
+    }
+    fn connections(&self, change: i64) {
+        self.0.metrics.connections().inc_by(change);
+    }
+
+    fn refused(&self, reason: &'static str) {
+        self.0.metrics.refused(reason);
+    }
+
+    /// Under the same bound as limits: at most one event a second for each reason.
+    async fn note(&self, reason: &'static str) {
+        let object = ObjectRef::new("connection", "-");
+        let act = Act::refused(Activity::ConnectionRefused, object, reason, Some("TR-4"));
+        self.record(reason, act).await;
     }
 }
 

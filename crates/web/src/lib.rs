@@ -3,7 +3,7 @@
 //! [`App`] is made of [`AppParts`]; [`App::router`] is the whole API, and [`serve`] puts it behind TLS. A
 //! handler takes what it needs from the request, asks `access` whether the caller may, and calls the
 //! domain. Which account a call is about comes from its token alone: no path, query, header or body names
-//! one. Nothing here decides what is allowed, and nothing here knows SQL or keys.
+//! one. [`WitnessApp`] is the other thing that is served: a witness, which knows nothing of accounts. Nothing here decides what is allowed, and nothing here knows SQL or keys.
 
 mod app;
 mod caller;
@@ -24,13 +24,15 @@ mod seats;
 mod serve;
 mod throttle;
 mod tls;
+mod witness;
 
 pub use app::{App, AppParts};
 pub use limits::{Limits, Rate};
 pub use problem::{PROBLEM_JSON, Problem, TYPE_PREFIX};
 pub use route::{Callers, RouteInfo};
-pub use serve::{ServeError, serve};
+pub use serve::{Application, ServeError, serve};
 pub use tls::{Certificate, SUITES, TlsError, TlsPem};
+pub use witness::WitnessApp;
 
 /// What is known of every route, in the order of the list: for the table that the tests hold.
 pub fn routes() -> Vec<RouteInfo> {

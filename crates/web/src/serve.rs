@@ -23,7 +23,7 @@ use tokio::{
 use tower::Layer;
 
 use crate::{
-    App, Limits,
+    Limits,
     connection::{Watched, Work},
     seats::{Seat, Seats},
     throttle::party,
@@ -51,11 +51,27 @@ pub enum ServeError {
     Listener(#[from] io::Error),
 }
 
+/// What can be served: the API, or a witness.
+pub trait Application: Clone + Send + Sync + Unpin + 'static {
+    /// Its limits.
+    fn limits(&self) -> &Limits;
+    /// All its routes, and the outermost layer.
+    fn router(&self) -> axum::Router;
+    /// It is to stop.
+    fn stop(&self);
+    /// A connection came (1) or went (-1).
+    fn connections(&self, change: i64);
+    /// A connection was refused: counts it.
+    fn refused(&self, reason: &'static str);
+    /// Records a connection that was refused.
+    fn note(&self, reason: &'static str) -> impl Future<Output = ()> + Send;
+}
+
 /// Serves the application on `listener` until `stop` says so; then takes no more connections, answers
 /// `/readyz` with no, lets requests in hand end for as long as the limits say, and returns. Connections
 /// that idle are told to go; those that don't end in time are cut.
-pub async fn serve(
-    app: App,
+pub async fn serve<A: Application>(
+    app: A,
     certificate: impl Into<Certificate>,
     listener: std::net::TcpListener,
     stop: watch::Receiver<bool>,
@@ -101,7 +117,7 @@ pub async fn serve(
     Ok(())
 }
 
-async fn drain_when(app: App, handle: Handle<SocketAddr>, mut stop: watch::Receiver<bool>) {
+async fn drain_when<A: Application>(app: A, handle: Handle<SocketAddr>, mut stop: watch::Receiver<bool>) {
     // A sender that is gone can't say stop any more: that counts as one.
     let _ = stop.wait_for(|stop| *stop).await;
     app.stop();
@@ -110,12 +126,12 @@ async fn drain_when(app: App, handle: Handle<SocketAddr>, mut stop: watch::Recei
 
 /// Records connections that came to nothing, beside the loop that takes them in.
 #[derive(Clone)]
-struct Notes {
-    app: App,
+struct Notes<A> {
+    app: A,
     running: Arc<Mutex<JoinSet<()>>>,
 }
 
-impl Notes {
+impl<A: Application> Notes<A> {
     /// Too many connections, or a handshake that failed or took too long.
     fn refused(&self, error: &io::Error) {
         let reason = match error.kind() {
@@ -128,11 +144,11 @@ impl Notes {
             }
             _ => "handshake-failed",
         };
-        self.app.metrics().refused(reason);
+        self.app.refused(reason);
         let app = self.app.clone();
         let Ok(mut running) = self.running.lock() else { return };
         while running.try_join_next().is_some() {}
-        running.spawn(async move { app.note_connection(reason).await });
+        running.spawn(async move { app.note(reason).await });
     }
 
     /// Waits for those that are being written.
@@ -146,16 +162,16 @@ impl Notes {
 
 /// Takes at most so many connections at once, and so many of them from one address.
 #[derive(Clone)]
-struct Bounded {
-    app: App,
+struct Bounded<A> {
+    app: A,
     places: Arc<Semaphore>,
     addresses: Arc<Seats<IpAddr>>,
     idle: base::Duration,
     stall: base::Duration,
 }
 
-impl Bounded {
-    fn new(app: App, limits: &Limits) -> Self {
+impl<A: Application> Bounded<A> {
+    fn new(app: A, limits: &Limits) -> Self {
         Self {
             app,
             places: Arc::new(Semaphore::new(limits.connections.min(Semaphore::MAX_PERMITS))),
@@ -166,21 +182,21 @@ impl Bounded {
     }
 
     /// The connection with its places, or why it gets none.
-    fn take(&self, stream: TcpStream, work: Work) -> io::Result<Held> {
+    fn take(&self, stream: TcpStream, work: Work) -> io::Result<Held<A>> {
         let address = party(stream.peer_addr()?.ip());
         let seat = self.addresses.take(&address).ok_or(io::ErrorKind::ResourceBusy)?;
         let place = self.places.clone().try_acquire_owned().map_err(|_| io::ErrorKind::QuotaExceeded)?;
         stream.set_nodelay(true)?;
-        self.app.metrics().connections().inc();
+        self.app.connections(1);
         let stream = Watched::new(stream, work, self.idle, self.stall);
         Ok(Held { stream, app: self.app.clone(), _place: place, _seat: seat })
     }
 }
 
-impl<S: Send + 'static> Accept<TcpStream, S> for Bounded {
-    type Stream = Held;
+impl<A: Application, S: Send + 'static> Accept<TcpStream, S> for Bounded<A> {
+    type Stream = Held<A>;
     type Service = AddExtension<S, Work>;
-    type Future = std::future::Ready<io::Result<(Held, Self::Service)>>;
+    type Future = std::future::Ready<io::Result<(Held<A>, Self::Service)>>;
 
     /// Each request of the connection carries what the connection has in hand, for the outermost layer to
     /// count it there.
@@ -192,20 +208,20 @@ impl<S: Send + 'static> Accept<TcpStream, S> for Bounded {
 }
 
 /// A connection that holds its places until it is dropped.
-struct Held {
+struct Held<A: Application> {
     stream: Watched<TcpStream>,
-    app: App,
+    app: A,
     _place: OwnedSemaphorePermit,
     _seat: Seat<IpAddr>,
 }
 
-impl Drop for Held {
+impl<A: Application> Drop for Held<A> {
     fn drop(&mut self) {
-        self.app.metrics().connections().dec();
+        self.app.connections(-1);
     }
 }
 
-impl AsyncRead for Held {
+impl<A: Application> AsyncRead for Held<A> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -215,7 +231,7 @@ impl AsyncRead for Held {
     }
 }
 
-impl AsyncWrite for Held {
+impl<A: Application> AsyncWrite for Held<A> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write(cx, buf)
     }

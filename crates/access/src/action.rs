@@ -115,6 +115,23 @@ actions! {
     LogRead "log.read" Platform;
 }
 
+impl Action {
+    /// Whether it is an administrative act that gives something: those wait while no witness stands by the log.
+    /// What only takes access away does not wait, or whoever cuts the witness off would keep what they have; nor
+    /// does looking.
+    pub const fn waits_for_witnesses(self) -> bool {
+        matches!(
+            self,
+            Self::AccountCreate
+                | Self::AccountResume
+                | Self::ClientCreate
+                | Self::OperatorInvite
+                | Self::KeyRotate
+                | Self::KeyRetire
+        )
+    }
+}
+
 impl fmt::Display for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use ledger::{Act, Activity, ObjectRef};
-use store::SystemScope;
+use store::{SystemScope, Witnessing};
 
 use crate::{
     Access, AccessError, Action, Principal, PrincipalKind, Resource,
@@ -40,6 +40,14 @@ impl Access {
     ) -> Result<Decision, AccessError> {
         let ruling = self.0.policies.ask(self.question(principal, action, resource))?;
         if ruling.allowed {
+            let waits = action.waits_for_witnesses() || self.0.store.witnesses_gate_everything();
+            if waits && let Witnessing::Stale { last } = self.0.store.witnessing() {
+                let act = unwitnessed(object(principal, action, resource))
+                    .decided_by(ruling.policies.clone())
+                    .detail("action", action.name());
+                self.deny(principal, act).await?;
+                return Err(AccessError::Unwitnessed { last });
+            }
             return Ok(Decision { action, ruling });
         }
         let clause = ruling.clause.unwrap_or("SD-1");
@@ -48,11 +56,16 @@ impl Access {
             Act::refused(Activity::AccessDeny, object(principal, action, resource), reason, Some(clause))
                 .decided_by(ruling.policies.clone())
                 .detail("action", action.name());
+        self.deny(principal, act).await?;
+        Err(AccessError::Denied { policies: ruling.policies.clone(), clause })
+    }
+
+    async fn deny(&self, principal: &Principal, act: Act) -> Result<(), AccessError> {
         match &principal.kind {
             PrincipalKind::Client { scope, .. } => self.0.store.record(scope, act).await?,
             PrincipalKind::Operator { scope, .. } => self.0.store.record_system(scope, act).await?,
         };
-        Err(AccessError::Denied { policies: ruling.policies.clone(), clause })
+        Ok(())
     }
 
     /// Authorizes an act on the platform, and gives the operator's scope for it. A client is refused by
@@ -82,6 +95,11 @@ impl Access {
         );
         Question { asker, action, own, rank }
     }
+}
+
+/// The refusal of an act for which witnesses would have to stand by the log.
+pub(crate) fn unwitnessed(object: ObjectRef) -> Act {
+    Act::refused(Activity::AccessDeny, object, "log-unwitnessed", Some("AO-2"))
 }
 
 fn object(principal: &Principal, action: Action, resource: &Resource) -> ObjectRef {

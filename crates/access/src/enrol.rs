@@ -3,11 +3,12 @@
 
 use base::{Actor, Fault as _, OperatorId, Secret, Timestamp};
 use ledger::{Act, Activity, ObjectRef};
-use store::{Committed, StoreError, SystemTx, platform};
+use store::{Committed, StoreError, SystemTx, Witnessing, platform};
 
 use crate::{
     Access, AccessError, Operator, PublicKey, Role,
     account::check_name,
+    authorize::unwitnessed,
     credential::SecretHash,
     link_create::{self, has_administrator},
     operator::hold,
@@ -37,6 +38,11 @@ impl Access {
             return Err(self.no_link(call, now).await);
         };
         let operator = OperatorId::new(&self.0.context)?;
+        if let Witnessing::Stale { last } = self.0.store.witnessing() {
+            let act = unwitnessed(ObjectRef::new("operator", operator));
+            self.record_refusal(None, act, call, now).await?;
+            return Err(AccessError::Unwitnessed { last });
+        }
         let name = match check_name(&enrolment.name) {
             Ok(name) => name,
             Err(error) => {

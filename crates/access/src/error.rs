@@ -1,7 +1,7 @@
 //! What can go wrong in access. What an outsider is told says as little as possible: the event has the
 //! reason.
 
-use base::{Duration, EntropyError, Fault, Kind};
+use base::{Duration, EntropyError, Fault, Kind, Timestamp};
 use keys::KeyError;
 use store::StoreError;
 
@@ -52,6 +52,15 @@ pub enum AccessError {
         policies: Vec<String>,
         /// The clause that refuses.
         clause: &'static str,
+    },
+    /// No witness stands by the log now.
+    #[error(
+        "refused while no witness stands by the log ({}): try again once the witnesses are reachable; ask whoever runs the server",
+        describe_last(.last)
+    )]
+    Unwitnessed {
+        /// When the quorum's newest cosignature was made.
+        last: Option<Timestamp>,
     },
     /// Not an enrolment link that can be used.
     #[error("the enrolment link is used, expired or unknown: ask an administrator for a new one")]
@@ -112,6 +121,7 @@ impl AccessError {
             | Self::KeyTaken
             | Self::NotFound(_)
             | Self::Invalid { .. } => "invalid_request",
+            Self::Unwitnessed { .. } => "temporarily_unavailable",
             Self::Policy(_) | Self::Store(_) | Self::Keys(_) | Self::Entropy(_) | Self::Internal(_) => {
                 "server_error"
             }
@@ -142,6 +152,7 @@ impl Fault for AccessError {
             Self::Throttled { .. } => Kind::Limit,
             Self::LastAdministrator | Self::NameTaken | Self::KeyTaken => Kind::Conflict,
             Self::NotFound(_) => Kind::NotFound,
+            Self::Unwitnessed { .. } => Kind::Unavailable,
             Self::Store(error) => error.kind(),
             Self::Keys(error) => error.kind(),
             Self::Policy(_) | Self::Entropy(_) | Self::Internal(_) => Kind::Internal,
@@ -161,6 +172,7 @@ impl Fault for AccessError {
             Self::InvalidTarget => "audience-invalid",
             Self::Throttled { .. } => "too-many-failures",
             Self::Denied { .. } => "access-denied",
+            Self::Unwitnessed { .. } => "log-unwitnessed",
             Self::LinkInvalid => "link-invalid",
             Self::LastAdministrator => "last-administrator",
             Self::NameTaken => "name-taken",
@@ -177,6 +189,7 @@ impl Fault for AccessError {
     fn clause(&self) -> Option<&'static str> {
         match self {
             Self::Denied { clause, .. } => Some(clause),
+            Self::Unwitnessed { .. } => Some("AO-2"),
             Self::Suspended | Self::InvalidAccount | Self::Unauthenticated => Some("CD-8"),
             Self::Keys(error) => error.clause(),
             _ => None,
@@ -193,6 +206,10 @@ impl Fault for AccessError {
             _ => None,
         }
     }
+}
+
+fn describe_last(last: &Option<Timestamp>) -> String {
+    last.map_or_else(|| "no cosignature yet".to_owned(), |last| format!("last cosigned {last}"))
 }
 
 fn describe(policies: &[String]) -> String {
@@ -229,6 +246,12 @@ mod tests {
                 Kind::Denied,
                 "access-denied",
                 "unauthorized_client",
+            ),
+            (
+                AccessError::Unwitnessed { last: None },
+                Kind::Unavailable,
+                "log-unwitnessed",
+                "temporarily_unavailable",
             ),
             (AccessError::LinkInvalid, Kind::Unauthenticated, "link-invalid", "invalid_request"),
             (AccessError::LastAdministrator, Kind::Conflict, "last-administrator", "invalid_request"),

@@ -225,6 +225,10 @@ catalogue! {
     IdempotencyReplay "idempotency.replay" ApiActivity 99 "" Informational ["CD-2"] "an act that was done before is answered from its record.";
     IsolationViolation "isolation.violation" DetectionFinding 1 "Create" Critical ["CD-4" "CD-8"] "something would have crossed from one account to another, and was stopped.";
     IntegrityViolation "integrity.violation" DetectionFinding 1 "Create" Critical ["CD-2"] "stored data is not what was stored.";
+    LogUnwitnessed "log.unwitnessed" DetectionFinding 1 "Create" High ["AO-2"] "no quorum of witnesses stands by the log: administrative acts wait.";
+    LogWitnessed "log.witnessed" ApplicationLifecycle 99 "" Low ["AO-2"] "the quorum of witnesses stands by the log again.";
+    LogFork "log.fork" DetectionFinding 1 "Create" Critical ["AO-2" "CD-2"] "a witness keeps another past of the log than this server: nothing is signed any more.";
+    LogRecover "log.recover" ApplicationLifecycle 99 "" High ["AO-2" "CD-2"] "entries that this server had lost are taken back from a mirror.";
     StorageFull "storage.full" ApplicationError 1 "General Error" High ["RR-5"] "space runs out: writes are refused.";
     StorageRecover "storage.recover" ApplicationLifecycle 99 "" Low ["RR-5"] "there is space again: writes go on.";
     JobFail "job.fail" ApplicationError 1 "General Error" Medium ["RR-5"] "a job fails for the last time.";

@@ -15,6 +15,7 @@ pub const PLATFORM_TABLES: &[(&str, &str)] = &[
     ("log_entry", "the log's order"),
     ("log_tile", "the log's hashes"),
     ("log_head", "the log's checkpoint"),
+    ("log_witnessed", "checkpoints that witnesses cosigned"),
     ("job", "a job runner leases across accounts, then acts in the lease's scope"),
     ("server", "which servers run"),
     ("account", "authentication finds the account here, before there is a scope"),

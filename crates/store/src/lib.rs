@@ -12,12 +12,14 @@ mod job;
 mod log;
 mod migrate;
 mod outbox;
+mod recover;
 mod scope;
 mod sequencer;
 mod server;
 mod statement;
 mod tx;
 mod value;
+mod witnessed;
 
 use std::{
     path::PathBuf,
@@ -40,6 +42,7 @@ pub use server::{LastStop, ServerRow};
 pub use statement::{Platform, Scoped, check};
 pub use tx::{Committed, ReadTx, Recorded, Refused, SystemReadTx, SystemTx, Tx};
 pub use value::{Row, Value};
+pub use witnessed::{Missing, SignedHead, Witnessed, Witnessing};
 
 /// Which of the two realms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,6 +109,7 @@ struct Inner {
     added: Notify,
     full: AtomicBool,
     log_broken: AtomicBool,
+    gate: witnessed::Gate,
 }
 
 impl Store {
@@ -140,6 +144,7 @@ impl Store {
             added: Notify::new(),
             full: false.into(),
             log_broken: false.into(),
+            gate: witnessed::Gate::new(),
         };
         Ok((Self(Arc::new(inner)), Mint::new()))
     }
@@ -194,8 +199,9 @@ impl Store {
     pub(crate) fn clear_full(&self) {
         self.0.full.store(false, Ordering::Relaxed);
     }
-    /// Remembers that the log's tables were changed; whether that was known already.
-    pub(crate) fn log_broke(&self) -> bool {
+    /// Remembers that the log is not what it was, here or where a witness keeps it; whether that was known already.
+    /// Nothing is signed any more.
+    pub fn log_broke(&self) -> bool {
         self.0.log_broken.swap(true, Ordering::Relaxed)
     }
     pub(crate) fn wake_sequencer(&self) {

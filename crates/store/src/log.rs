@@ -15,7 +15,7 @@ const INDEX_OF: Platform =
 const WAITING: Platform = platform!("SELECT count(*) FROM outbox");
 
 impl Store {
-    async fn log_rows(
+    pub(crate) async fn log_rows(
         &self,
         statement: Platform,
         values: &[crate::Value<'_>],

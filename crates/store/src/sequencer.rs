@@ -156,6 +156,11 @@ impl Sequencer {
     /// Steps whenever something waits, until told to stop; then drains, and lets another server go on.
     pub async fn run(&self, mut stop: watch::Receiver<bool>) {
         while !*stop.borrow() {
+            // A witness knows another past: signing on would make it two.
+            if self.store.is_log_broken() {
+                let _ = stop.changed().await;
+                break;
+            }
             match self.has_work().await {
                 Ok(true) => match self.step().await {
                     Ok(step) if step.moved >= MAX_BATCH.unsigned_abs() => continue,
@@ -174,6 +179,9 @@ impl Sequencer {
                 () = tokio::time::sleep(POLL.into()) => {}
                 _ = stop.changed() => {}
             }
+        }
+        if self.store.is_log_broken() {
+            return;
         }
         if let Err(error) = self.let_go().await {
             tracing::warn!(%error, "events stay in the outbox until the next start");
@@ -230,7 +238,7 @@ impl Sequencer {
 }
 
 /// The partial tiles at the right edge of a tree: level, index, width.
-fn edge_tiles(size: u64) -> impl Iterator<Item = (u8, u64, u16)> {
+pub(crate) fn edge_tiles(size: u64) -> impl Iterator<Item = (u8, u64, u16)> {
     let wide = u64::from(TILE_WIDTH);
     (0u8..8)
         .map_while(move |level| {
@@ -240,7 +248,7 @@ fn edge_tiles(size: u64) -> impl Iterator<Item = (u8, u64, u16)> {
         .filter(|(_, _, width)| *width > 0)
 }
 
-async fn load_edge(tx: &mut SystemTx, size: u64) -> Result<Frontier, StoreError> {
+pub(crate) async fn load_edge(tx: &mut SystemTx, size: u64) -> Result<Frontier, StoreError> {
     let mut tiles = Vec::new();
     for (level, index, width) in edge_tiles(size) {
         let found = tx.row(GET_TILE, &[i64::from(level).into(), as_int(index)?.into()]).await?;
@@ -271,6 +279,12 @@ async fn move_entries(tx: &mut SystemTx, frontier: &mut Frontier) -> Result<u64,
         }
         frontier.append(leaf_hash(row.blob(1)?));
     }
+    put_tiles(tx, frontier).await?;
+    Ok(leaves.len() as u64)
+}
+
+/// Stores the tiles that changed.
+pub(crate) async fn put_tiles(tx: &mut SystemTx, frontier: &mut Frontier) -> Result<(), StoreError> {
     for tile in frontier.take_changed() {
         let values = [
             i64::from(tile.level).into(),
@@ -280,9 +294,9 @@ async fn move_entries(tx: &mut SystemTx, frontier: &mut Frontier) -> Result<u64,
         ];
         tx.execute(PUT_TILE, &values).await?;
     }
-    Ok(leaves.len() as u64)
+    Ok(())
 }
 
-fn as_int(number: u64) -> Result<i64, StoreError> {
+pub(crate) fn as_int(number: u64) -> Result<i64, StoreError> {
     i64::try_from(number).map_err(|_| StoreError::Log("larger than 2^63 entries".to_owned()))
 }

@@ -298,7 +298,7 @@ impl<E: Fault> From<E> for Problem {
         match kind {
             Kind::Internal => Self::internal(format!("{code}: {fault}")),
             // The words may name a host or a file: for the operator alone.
-            Kind::Unavailable => {
+            Kind::Unavailable if code != "log-unwitnessed" => {
                 let detail = "a part that this needs does not answer; nothing was changed".to_owned();
                 let mut problem = Self::new(status(kind, code), code, detail);
                 problem.0.internal = Some(fault.to_string());

@@ -41,6 +41,15 @@ CREATE TABLE log_head (
 ){strict};
 INSERT INTO log_head (id, size, checkpoint, holder, held_until) VALUES (0, 0, '', NULL, 0);
 
+-- Checkpoints that the quorum of witnesses cosigned: when first, and when last, with the note of each.
+CREATE TABLE log_witnessed (
+    size {int} PRIMARY KEY,
+    first_at {int} NOT NULL,
+    first_note TEXT NOT NULL,
+    at {int} NOT NULL,
+    note TEXT NOT NULL
+){strict};
+
 CREATE TABLE job (
     id {blob} PRIMARY KEY,
     kind TEXT NOT NULL,

@@ -38,7 +38,10 @@ Examples:
   tenet log verify https://localhost:8440 --ca ca.pem --key 'tenet+1234abcd+Aa...'
   tenet log verify ./copy --key log.vkey --since checkpoint.txt
 
-For a server, the newest checkpoint that verified is kept; the next time, the log must continue it.")]
+  tenet log verify ./copy --key log.vkey --witnesses policy.txt
+
+For a server, the newest checkpoint that verified is kept; the next time, the log must continue it.
+With --witnesses, the quorum of that policy must have cosigned the checkpoint.")]
     Verify {
         /// Which log
         #[command(flatten)]
@@ -46,6 +49,9 @@ For a server, the newest checkpoint that verified is kept; the next time, the lo
         /// A checkpoint that verified before: the log must continue it
         #[arg(long, value_name = "FILE")]
         since: Option<PathBuf>,
+        /// A witness policy (C2SP tlog-policy) whose quorum must have cosigned the checkpoint
+        #[arg(long, value_name = "FILE")]
+        witnesses: Option<PathBuf>,
     },
     /// Show entries, the newest by default
     #[command(after_help = "\
@@ -101,6 +107,26 @@ Examples:
         /// Which log
         #[command(flatten)]
         place: LogPlace,
+    },
+    /// Take back, from a mirror, the entries that this server's log has lost
+    #[command(after_help = "\
+Examples:
+  tenet log recover --from https://witness.example.org:8441/0f3a... --ca witness-ca.pem
+  tenet log recover --from ./copy --data /srv/tenet
+
+For a server that is stopped and whose database is an older copy. Its log must be a beginning of the
+mirror's. The entries come back as they were signed; what they did to records does not: restore the
+newest database for that.")]
+    Recover {
+        /// The mirror's copy: its address, as the server says it, or a directory
+        #[arg(long, value_name = "URL|DIR")]
+        from: String,
+        /// The certificate authority of the mirror's address (the witness's ca.pem)
+        #[arg(long, value_name = "FILE")]
+        ca: Option<PathBuf>,
+        /// The server's settings
+        #[command(flatten)]
+        settings: super::SettingArgs,
     },
 }
 

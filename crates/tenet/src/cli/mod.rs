@@ -17,7 +17,7 @@ pub use platform::{
 };
 pub use reference::reference;
 pub use refusal::{is_answer, refusal, wants_json};
-pub use serve::{ConfigCommand, Quickstart, SettingArgs};
+pub use serve::{ConfigCommand, Quickstart, SettingArgs, WitnessArgs};
 
 /// A store that keeps customers apart, seals their data with your keys, and records whatever it does
 #[derive(Debug, Parser)]
@@ -125,6 +125,19 @@ to trust. It can be used once.")]
     /// The log of everything that was done
     #[command(subcommand)]
     Log(LogCommand),
+    /// Run a witness of other people's logs: a whole copy of each, and cosignatures
+    #[command(after_help = "\
+Examples:
+  tenet witness --data /srv/witness --listen 0.0.0.0:8441 --log 'log.example.com/tenet+1234abcd+Aa...'
+  tenet witness --data /srv/witness
+
+Run it on another machine, under other people than those who run the server. The first start makes
+its keys and a certificate authority (ca.pem), and prints the lines for the server's witness policy;
+later ones know the logs that were given before. It speaks C2SP tlog-witness and tlog-mirror. What a
+log signed and should not have is kept under logs/*/evidence.
+
+Ctrl-C lets requests end, then stops.")]
+    Witness(WitnessArgs),
     /// Verify a certificate of deletion, offline
     VerifyCertificate(VerifyCertificate),
     /// The configuration

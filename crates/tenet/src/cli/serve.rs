@@ -49,6 +49,29 @@ pub struct Quickstart {
     pub data: Option<PathBuf>,
 }
 
+/// `tenet witness`.
+#[derive(Debug, Args)]
+pub struct WitnessArgs {
+    /// Its directory [default: ~/.local/share/tenet-witness]
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// Where to listen
+    #[arg(long, value_name = "ADDR", default_value = "localhost:8441")]
+    pub listen: String,
+    /// The key of a log to witness from now on, or a file that holds it; can be given several times
+    #[arg(long, value_name = "VKEY|FILE")]
+    pub log: Vec<String>,
+    /// Its name in cosignatures, fixed at the first start [default: the machine's name and /tenet-witness]
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<String>,
+    /// The address under which logs reach it [default: https://, the host and port of --listen]
+    #[arg(long, value_name = "URL")]
+    pub public_url: Option<String>,
+    /// The form of the process's own log: text or json
+    #[arg(long, value_name = "FORMAT", default_value = "text", value_parser = ["text", "json"])]
+    pub log_format: String,
+}
+
 /// `tenet config`.
 #[derive(Debug, Subcommand)]
 pub enum ConfigCommand {

@@ -60,8 +60,15 @@ impl Pinned {
 
     /// A TLS configuration that trusts this authority alone.
     pub fn by_certificate(authority: CertificateDer<'static>) -> Result<ClientConfig, Error> {
+        Self::by_certificates(&[authority])
+    }
+
+    /// A TLS configuration that trusts these authorities alone.
+    pub fn by_certificates(authorities: &[CertificateDer<'static>]) -> Result<ClientConfig, Error> {
         let mut roots = RootCertStore::empty();
-        roots.add(authority)?;
+        for authority in authorities {
+            roots.add(authority.clone())?;
+        }
         let provider = Arc::new(aws_lc_rs::default_provider());
         let builder = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()?

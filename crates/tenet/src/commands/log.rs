@@ -2,22 +2,25 @@
 
 use std::path::{Path, PathBuf};
 
+use base::Timestamp;
 use ledger::{
-    Checkpoint, Event, LogVerifier, SourceError, TILE_WIDTH, TileSource, TlogProof, bundle_entries,
-    entries_path, inclusion_proof, tile_path, verify_log, verify_log_since,
+    Checkpoint, Event, LogVerifier, SourceError, TILE_WIDTH, TileSource, TlogProof, WitnessPolicy,
+    bundle_entries, entries_path, inclusion_proof, tile_path, verify_log, verify_log_since,
 };
 use rustls_pki_types::{CertificateDer, pem::PemObject};
 use serde_json::{Value, json};
 use tokio::runtime::Handle;
 
-use super::{Session, verify_certificate::read_text};
+use super::{Session, recover};
 use crate::{
     cli::{LogCommand, LogPlace},
     client::{Api, Pinned},
     data_dir::write_private,
     failure::{Exit, Failure},
+    input::read_text,
     offline::{Directory, Known, Remote, Tee, read_vkey},
     output, progress,
+    witnesses::read_policy,
 };
 
 /// Most bytes of a proof's file: an entry in base64, 64 hashes, a checkpoint.
@@ -28,7 +31,9 @@ const MAX_CHECKPOINT_BYTES: usize = 65_536;
 pub(super) async fn run(session: &Session, command: LogCommand) -> Result<(), Failure> {
     match command {
         LogCommand::Key { place } => key(session, &place).await,
-        LogCommand::Verify { place, since } => verify(session, &place, since.as_deref()).await,
+        LogCommand::Verify { place, since, witnesses } => {
+            verify(session, &place, since.as_deref(), witnesses.as_deref()).await
+        }
         LogCommand::Show { place, from, limit } => {
             let key = trusted_key(session, place.key.as_deref(), place.place.as_deref())?;
             let entries = at(session, &place, move |source, _| show(source, &key, from, limit)).await?;
@@ -44,6 +49,9 @@ pub(super) async fn run(session: &Session, command: LogCommand) -> Result<(), Fa
         }
         LogCommand::CheckProof { file, key } => check_proof(session, &file, key.as_deref()),
         LogCommand::Export { directory, place } => export(session, &place, directory).await,
+        LogCommand::Recover { from, ca, settings } => {
+            recover::run(session, &from, ca.as_deref(), &settings).await
+        }
     }
 }
 
@@ -57,34 +65,44 @@ const COLUMNS: &[output::Column] = &[
 ];
 
 /// Where a log is.
-enum Place {
-    Server(Box<Api>),
+pub(super) enum Place {
+    /// On a server, at this path.
+    Server(Box<Api>, Vec<String>),
     Directory(PathBuf),
 }
 
-/// A server if it is an address, else a directory; the profile's server if nothing is given.
-fn place(session: &Session, place: &LogPlace) -> Result<Place, Failure> {
-    let given = place.place.as_deref();
+/// A server if it is an address, else a directory; the profile's server if nothing is given. An address with a path
+/// is a copy of the log there, such as a witness's.
+pub(super) fn place(session: &Session, given: Option<&str>, ca: Option<&Path>) -> Result<Place, Failure> {
     if let Some(path) = given.filter(|given| !given.starts_with("https://")) {
         if path.contains("://") {
             return Err(Failure::usage(format!("`{path}` is neither an `https://` address nor a directory")));
         }
         return Ok(Place::Directory(PathBuf::from(path)));
     }
-    let server = given.map(|address| address.trim_end_matches('/'));
-    if let Some(ca) = &place.ca {
+    let address = given.map(|address| address.trim_end_matches('/'));
+    let (server, path) = match address {
+        Some(address) => {
+            let host = address.strip_prefix("https://").unwrap_or(address);
+            let (host, path) = host.split_once('/').unwrap_or((host, "log"));
+            (Some(format!("https://{host}")), path)
+        }
+        None => (None, "log"),
+    };
+    let path: Vec<String> = path.split('/').map(str::to_owned).collect();
+    if let Some(ca) = ca {
         let server = server.ok_or_else(|| Failure::usage("`--ca` needs the server's address"))?;
         let pem = std::fs::read(ca).map_err(|error| Failure::file("can't read", ca, &error))?;
         let authority = CertificateDer::from_pem_slice(&pem)
             .map_err(|_| Failure::usage(format!("`{}` is not a certificate in PEM", ca.display())))?;
         let tls = Pinned::by_certificate(authority.into_owned())
             .map_err(|error| Failure::usage(format!("`{}`: {error}", ca.display())))?;
-        return Ok(Place::Server(Box::new(Api::anonymous(server, tls, &session.context)?)));
+        return Ok(Place::Server(Box::new(Api::anonymous(&server, tls, &session.context)?), path));
     }
     let home = session.home()?;
-    let profile = home.serving(session.profile.as_deref(), server)?;
+    let profile = home.serving(session.profile.as_deref(), server.as_deref())?;
     let tls = Pinned::by_pem(&profile.authority)?;
-    Ok(Place::Server(Box::new(Api::anonymous(&profile.server, tls, &session.context)?)))
+    Ok(Place::Server(Box::new(Api::anonymous(&profile.server, tls, &session.context)?), path))
 }
 
 /// The key to trust: the one given, or the one saved when the profile was made.
@@ -111,13 +129,20 @@ async fn at<T: Send + 'static>(
     log: &LogPlace,
     work: impl FnOnce(&dyn TileSource, Option<String>) -> Result<T, Failure> + Send + 'static,
 ) -> Result<T, Failure> {
-    let place = place(session, log)?;
+    at_place(place(session, log.place.as_deref(), log.ca.as_deref())?, work).await
+}
+
+/// The same, of a place that is found already.
+pub(super) async fn at_place<T: Send + 'static>(
+    place: Place,
+    work: impl FnOnce(&dyn TileSource, Option<String>) -> Result<T, Failure> + Send + 'static,
+) -> Result<T, Failure> {
     let handle = Handle::current();
     let task = tokio::task::spawn_blocking(move || match place {
         Place::Directory(path) => work(&Known::new(&Directory(path)), None),
-        Place::Server(api) => {
+        Place::Server(api, path) => {
             let server = api.server().to_owned();
-            work(&Known::new(&Remote::new(*api, handle)), Some(server))
+            work(&Known::new(&Remote::new(*api, path, handle)), Some(server))
         }
     });
     task.await.map_err(|error| Failure::new(Exit::Failure, "task", error.to_string()))?
@@ -127,8 +152,8 @@ async fn key(session: &Session, log: &LogPlace) -> Result<(), Failure> {
     // Without a place, the key that was saved is the answer: it does not depend on today's server.
     let vkey = match (&log.place, &log.ca) {
         (None, None) => trusted_key(session, log.key.as_deref(), None)?.vkey(),
-        _ => match place(session, log)? {
-            Place::Server(api) => fetch_key(&api).await?,
+        _ => match place(session, log.place.as_deref(), log.ca.as_deref())? {
+            Place::Server(api, _) => fetch_key(&api).await?,
             Place::Directory(_) => {
                 return Err(Failure::usage("a copy of a log does not hold its key")
                     .remedy("get the key from the server or from whoever publishes it"));
@@ -147,7 +172,7 @@ pub(super) async fn fetch_key(api: &Api) -> Result<String, Failure> {
     Ok(read_vkey(text.trim())?.vkey())
 }
 
-fn not_verified(error: &ledger::Failure) -> Failure {
+pub(super) fn not_verified(error: &ledger::Failure) -> Failure {
     let what = "the log does not verify";
     match error {
         ledger::Failure::Unreadable { .. } => {
@@ -162,7 +187,13 @@ fn not_verified(error: &ledger::Failure) -> Failure {
     }
 }
 
-async fn verify(session: &Session, log: &LogPlace, since: Option<&Path>) -> Result<(), Failure> {
+async fn verify(
+    session: &Session,
+    log: &LogPlace,
+    since: Option<&Path>,
+    witnesses: Option<&Path>,
+) -> Result<(), Failure> {
+    let policy = witnesses.map(read_policy).transpose()?;
     let key = trusted_key(session, log.key.as_deref(), log.place.as_deref())?;
     let since = since.map(|path| read_text(path, MAX_CHECKPOINT_BYTES)).transpose()?;
     let home = session.home().ok();
@@ -183,6 +214,7 @@ async fn verify(session: &Session, log: &LogPlace, since: Option<&Path>) -> Resu
         };
         let report = verified(source, &key, known.as_ref())?;
         let note = source.checkpoint().map_err(|error| unreadable("checkpoint", &error))?;
+        let cosigned = policy.map(|policy| cosigned(&policy, &note)).transpose()?;
         if let Some(path) = remembered {
             // Not being able to remember does not make the log any worse.
             if let Err(error) = write_private(&path, note.as_bytes()) {
@@ -192,6 +224,7 @@ async fn verify(session: &Session, log: &LogPlace, since: Option<&Path>) -> Resu
         Ok(json!({
             "verified": true, "origin": report.origin, "size": report.size, "root": hex(&report.root),
             "key": key.vkey(), "continues": known.map(|known| known.size), "bytes": report.bytes,
+            "cosigned_at": cosigned.map(|at| at.to_string()),
         }))
     })
     .await?;
@@ -201,13 +234,32 @@ async fn verify(session: &Session, log: &LogPlace, since: Option<&Path>) -> Resu
         Some(before) => format!("; it continues the {before} entries that were verified before"),
         None => String::new(),
     };
+    let cosigned = match report.get("cosigned_at").and_then(Value::as_str) {
+        Some(at) => format!("; its witnesses stand by it since {at}"),
+        None => String::new(),
+    };
     session.out.say(
-        &format!("the log `{origin}` verifies: {size} entries, none altered, missing or added{continues}"),
+        &format!(
+            "the log `{origin}` verifies: {size} entries, none altered, missing or added{continues}{cosigned}"
+        ),
         &report,
     )
 }
 
-fn verified(
+/// When the quorum cosigned a checkpoint; it must have.
+fn cosigned(policy: &WitnessPolicy, note: &str) -> Result<Timestamp, Failure> {
+    let failed = |why: String| {
+        Failure::new(Exit::NotVerified, "not-witnessed", "the quorum of witnesses does not stand by this log")
+            .why(why)
+            .remedy("ask the witnesses what they keep of it: its copy is under their address")
+    };
+    let at = policy.cosigned_at(note).map_err(|error| failed(error.to_string()))?;
+    let at =
+        at.ok_or_else(|| failed("the checkpoint lacks cosignatures that the policy asks for".to_owned()))?;
+    Ok(Timestamp::from_seconds(i64::try_from(at).unwrap_or(i64::MAX)))
+}
+
+pub(super) fn verified(
     source: &dyn TileSource,
     key: &LogVerifier,
     known: Option<&Checkpoint>,
@@ -225,7 +277,7 @@ fn verified(
     outcome.map_err(|error| not_verified(&error))
 }
 
-fn unreadable(path: &str, error: &SourceError) -> Failure {
+pub(super) fn unreadable(path: &str, error: &SourceError) -> Failure {
     let exit = if *error == SourceError::Missing { Exit::NotFound } else { Exit::Unavailable };
     Failure::new(exit, "log-unreadable", format!("`{path}` of the log can't be read")).why(error.to_string())
 }
@@ -242,7 +294,7 @@ fn bundle_width(size: u64, bundle: u64) -> u16 {
 }
 
 /// The entry of that index, and its bundle read once for its neighbours.
-fn bundle(source: &dyn TileSource, size: u64, index: u64) -> Result<Vec<Vec<u8>>, Failure> {
+pub(super) fn bundle(source: &dyn TileSource, size: u64, index: u64) -> Result<Vec<Vec<u8>>, Failure> {
     let place = index / u64::from(TILE_WIDTH);
     let path = entries_path(place, bundle_width(size, place));
     let data = source.tile(&path).map_err(|error| unreadable(&path, &error))?;

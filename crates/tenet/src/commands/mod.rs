@@ -11,9 +11,11 @@ mod operator;
 mod profile;
 mod quickstart;
 mod record;
+mod recover;
 mod repository;
 mod up;
 mod verify_certificate;
+mod witness;
 
 use base::Context;
 use clap::CommandFactory;
@@ -67,6 +69,7 @@ pub fn run(cli: Cli, environment: Environment, context: Context) -> Result<(), F
     let session = Session::new(&cli, environment, context);
     match cli.command {
         Command::Up(arguments) => up::run(&session, &arguments),
+        Command::Witness(arguments) => witness::run(&session, &arguments),
         Command::Config(command) => config::run(&session, command),
         Command::Profile(command) => profile::run(&session, command),
         Command::VerifyCertificate(arguments) => verify_certificate::run(&session, &arguments),

@@ -6,11 +6,12 @@ use base::{ObjectId, RepositoryId};
 use reqwest::Method;
 use serde_json::{Map, Value, json};
 
-use super::{Session, log::write_or_print, verify_certificate::read_text};
+use super::{Session, log::write_or_print};
 use crate::{
     cli::{Locate, RecordCommand, RecordSource},
     client::{Api, Reply},
     failure::{Exit, Failure},
+    input::read_text,
     output::{Column, note},
 };
 

@@ -4,10 +4,11 @@ use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
-use super::{Session, verify_certificate::read_text};
+use super::Session;
 use crate::{
     cli::{RepositoryCommand, RepositoryCreate},
     failure::Failure,
+    input::read_text,
     output::Column,
 };
 

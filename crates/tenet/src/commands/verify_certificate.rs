@@ -1,11 +1,5 @@
 //! `tenet verify-certificate`: offline.
 
-use std::{
-    fs,
-    io::{self, Read},
-    path::Path,
-};
-
 use ledger::{MAX_STATEMENT_BYTES, verify_statement};
 use serde_json::Value;
 
@@ -13,6 +7,7 @@ use super::{Session, log};
 use crate::{
     cli::VerifyCertificate,
     failure::{Exit, Failure},
+    input::read_text,
     output,
 };
 
@@ -32,21 +27,4 @@ pub(super) fn run(session: &Session, arguments: &VerifyCertificate) -> Result<()
         output::note(&format!("the certificate is signed by {}", key.vkey()));
     }
     session.out.document(&json)
-}
-
-/// A file of text, or standard input for `-`.
-pub(super) fn read_text(path: &Path, most: usize) -> Result<String, Failure> {
-    let failed = |error: &io::Error| Failure::file("can't read", path, error);
-    let mut text = String::new();
-    let limit = most as u64 + 1;
-    if path == Path::new("-") {
-        io::stdin().lock().take(limit).read_to_string(&mut text).map_err(|error| failed(&error))?;
-    } else {
-        let file = fs::File::open(path).map_err(|error| failed(&error))?;
-        file.take(limit).read_to_string(&mut text).map_err(|error| failed(&error))?;
-    }
-    if text.len() > most {
-        return Err(Failure::usage(format!("`{}` is larger than {most} bytes", path.display())));
-    }
-    Ok(text)
 }

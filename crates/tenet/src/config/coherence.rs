@@ -22,6 +22,9 @@ pub(super) fn check(config: &Config, environment: &Environment, faults: &mut Vec
     {
         faults.push(format!("ledger.origin: `{origin}` can't be a log's name: {error}"));
     }
+    if config.ledger.witness_ca.is_some() && config.ledger.witness_policy.is_none() {
+        faults.push("ledger.witness_ca: there are no witnesses: set `ledger.witness_policy` too".to_owned());
+    }
 }
 
 /// The address without a slash at its end, if it is `https://`, a host and perhaps a port.

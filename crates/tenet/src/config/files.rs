@@ -22,9 +22,11 @@ fn faults(loaded: &Loaded) -> Vec<String> {
     if let Err(error) = database_urls(config, &loaded.environment) {
         faults.extend(error.faults);
     }
-    for (key, path) in
-        [("database.root_ca", &config.database.root_ca), ("objects.s3_root_ca", &config.objects.s3_root_ca)]
-    {
+    for (key, path) in [
+        ("database.root_ca", &config.database.root_ca),
+        ("objects.s3_root_ca", &config.objects.s3_root_ca),
+        ("ledger.witness_ca", &config.ledger.witness_ca),
+    ] {
         faults.extend(path.as_deref().and_then(|path| not_an_authority(key, path)));
     }
     for (key, path) in [
@@ -33,6 +35,9 @@ fn faults(loaded: &Loaded) -> Vec<String> {
     ] {
         let read = path.as_deref().map(read_secret_file);
         faults.extend(read.and_then(Result::err).map(|error| format!("{key}: {error}")));
+    }
+    if let Some(path) = &config.ledger.witness_policy {
+        faults.extend(witnesses(path, config.ledger.witness_ca.as_deref()).err());
     }
     if config.keys.provider.value == "pkcs11" {
         let module = config.keys.pkcs11_module.as_deref().filter(|module| !module.is_file());
@@ -54,6 +59,29 @@ fn not_an_authority(key: &str, path: &Path) -> Option<String> {
     let mut found = CertificateDer::pem_slice_iter(&pem).peekable();
     let fine = found.peek().is_some() && found.all(|certificate| certificate.is_ok());
     (!fine).then(|| format!("{key}: `{shown}` does not hold a certificate in PEM"))
+}
+
+/// The witnesses must have a quorum that can be reached, at addresses that can be spoken to.
+fn witnesses(path: &Path, authorities: Option<&Path>) -> Result<(), String> {
+    let fault = |failure: crate::failure::Failure| {
+        let why = failure.why.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
+        format!("ledger.witness_policy: {}{why}", failure.what)
+    };
+    let policy = crate::witnesses::read_policy(path).map_err(fault)?;
+    let clients = crate::witnesses::clients(&policy, authorities).map_err(fault)?;
+    let mut reached = vec![None; policy.witnesses().len()];
+    for (place, _) in &clients {
+        if let Some(slot) = reached.get_mut(*place) {
+            *slot = Some(1);
+        }
+    }
+    if !policy.needs_witnesses() || policy.quorum_at(&reached).is_none() {
+        return Err(format!(
+            "ledger.witness_policy: the quorum in `{}` can't be reached: give a quorum, and an address to each witness that it needs",
+            path.display()
+        ));
+    }
+    Ok(())
 }
 
 /// One that is not there is made at the first start.

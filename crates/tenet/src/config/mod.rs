@@ -12,9 +12,7 @@ mod secret_file;
 mod settings;
 mod values;
 
-#[cfg(feature = "s3")]
-pub(crate) use coherence::is_clear_and_near;
-pub(crate) use coherence::public_url;
+pub(crate) use coherence::{is_clear_and_near, public_url};
 pub use database_url::{DatabaseUrls, database_urls};
 pub use field::{Address, Choice, Number, Span};
 pub use files::load_to_start;

@@ -104,6 +104,14 @@ pub struct ObjectsConfig {
 pub struct LedgerConfig {
     /// The log's name in checkpoints; fixed at the first start.
     pub origin: String,
+    /// The witness policy (C2SP tlog-policy).
+    pub witness_policy: Option<PathBuf>,
+    /// The certificate authorities of the witnesses.
+    pub witness_ca: Option<PathBuf>,
+    /// How old the quorum's newest cosignature may be.
+    pub witness_limit: Span,
+    /// What waits while it is older.
+    pub unwitnessed: Choice,
 }
 
 /// What the process itself writes to its standard error.
@@ -181,7 +189,13 @@ impl Default for Config {
                 s3_access_key_id: String::new(),
                 s3_secret_key_file: None,
             },
-            ledger: LedgerConfig { origin: String::new() },
+            ledger: LedgerConfig {
+                origin: String::new(),
+                witness_policy: None,
+                witness_ca: None,
+                witness_limit: Span::seconds(60, 5, 86_400),
+                unwitnessed: Choice::new("administration", &["administration", "everything"]),
+            },
             logging: LoggingConfig {
                 format: Choice::new("text", &["text", "json"]),
                 level: Choice::new("info", &["error", "warn", "info", "debug", "trace"]),
@@ -384,6 +398,30 @@ pub(crate) const SETTINGS: &[Setting] = &[
         about: "The log's name in checkpoints, such as `log.example.com/tenet`. Fixed at the first start; another one afterwards is refused.",
         unset: "the machine's name and `/tenet`",
         field: |c| &mut c.ledger.origin,
+    },
+    Setting {
+        key: "ledger.witness_policy",
+        about: "A file with the witnesses and their quorum (C2SP tlog-policy): `witness NAME VKEY URL` lines as `tenet witness` prints them, groups, and `quorum NAME`. Each checkpoint is sent to every witness that has a URL, and shown once the quorum has cosigned it.",
+        unset: "no witnesses",
+        field: |c| &mut c.ledger.witness_policy,
+    },
+    Setting {
+        key: "ledger.witness_ca",
+        about: "A PEM file with the certificate authorities of the witnesses' addresses, such as each witness's `ca.pem`, one behind the other.",
+        unset: "needed if a witness has an `https://` address",
+        field: |c| &mut c.ledger.witness_ca,
+    },
+    Setting {
+        key: "ledger.witness_limit",
+        about: "How old the quorum's newest cosignature may be. While it is older, administrative acts that give something are refused.",
+        unset: "",
+        field: |c| &mut c.ledger.witness_limit,
+    },
+    Setting {
+        key: "ledger.unwitnessed",
+        about: "What waits while the quorum's newest cosignature is too old: `administration`, or `everything`, customers' reads and writes too.",
+        unset: "",
+        field: |c| &mut c.ledger.unwitnessed,
     },
     Setting {
         key: "logging.format",

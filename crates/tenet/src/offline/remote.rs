@@ -6,21 +6,22 @@ use tokio::runtime::Handle;
 
 use crate::{client::Api, failure::Exit};
 
-/// The log that a server serves at `/log`.
+/// The log that a server serves at `/log`, or a witness's copy at a path of its own.
 #[derive(Debug)]
 pub struct Remote {
     api: Api,
+    path: Vec<String>,
     handle: Handle,
 }
 
 impl Remote {
     /// To be used from a blocking thread of the runtime that `handle` is of.
-    pub fn new(api: Api, handle: Handle) -> Self {
-        Self { api, handle }
+    pub fn new(api: Api, path: Vec<String>, handle: Handle) -> Self {
+        Self { api, path, handle }
     }
 
     fn read(&self, path: &str) -> Result<Vec<u8>, SourceError> {
-        let mut segments = vec!["log"];
+        let mut segments: Vec<&str> = self.path.iter().map(String::as_str).collect();
         segments.extend(path.split('/'));
         self.handle.block_on(async {
             let unreadable = |failure: crate::failure::Failure| match failure.exit {

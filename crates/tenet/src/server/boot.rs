@@ -22,7 +22,9 @@ use crate::{
         blobs,
         duties::Duties,
         listen, provider, stop, stores,
+        witnesses::Witnesses,
     },
+    witnesses,
 };
 
 /// The file in the data directory with the first administrator's link, while it can be used.
@@ -55,6 +57,7 @@ struct Server {
     row: ServerRow,
     runner: JobRunner,
     sequencer: Sequencer,
+    witnesses: Option<Witnesses>,
     duties: Duties,
     certificate: Arc<CurrentCertificate>,
     listeners: Vec<TcpListener>,
@@ -105,6 +108,9 @@ async fn start(loaded: &Loaded, context: &Context) -> Result<Server, Failure> {
             .server_scope(interface, "server", reason)
             .map_err(|error| Failure::fault("the server can't start", &error))
     };
+    let witnesses =
+        witnesses_of(&opened.data, &signer, config, scope(Interface::Job, "witnesses cosign the log")?)
+            .await?;
     let startup = scope(Interface::Startup, "the server announces itself")?;
     let (row, stops) = ServerRow::start(&opened.data, &startup, opened.alone, env!("CARGO_PKG_VERSION"))
         .await
@@ -160,6 +166,7 @@ async fn start(loaded: &Loaded, context: &Context) -> Result<Server, Failure> {
         row,
         runner,
         sequencer,
+        witnesses,
         duties,
         certificate,
         listeners,
@@ -180,6 +187,7 @@ impl Server {
             row,
             runner,
             sequencer,
+            witnesses,
             duties,
             certificate,
             listeners,
@@ -191,6 +199,8 @@ impl Server {
         } = self;
         let (log_stop, log_stopped) = watch::channel(false);
         let log = tokio::spawn(async move { sequencer.run(log_stopped).await });
+        let (cosigning_stop, cosigning_stopped) = watch::channel(false);
+        let cosigning = witnesses.map(|witnesses| tokio::spawn(witnesses.run(cosigning_stopped)));
         let jobs = tokio::spawn({
             let stop = stop.clone();
             async move { runner.run(stop).await }
@@ -230,6 +240,12 @@ impl Server {
         if tokio::time::timeout(finish, log).await.is_err() {
             tracing::warn!("the log is not complete; the next start completes it");
         }
+        let _ = cosigning_stop.send(true);
+        if let Some(cosigning) = cosigning
+            && tokio::time::timeout(finish, cosigning).await.is_err()
+        {
+            tracing::warn!("the stop is not cosigned; the next start has that done");
+        }
         // Last: from here on a copy of the file is a backup. A failure leaves the rest in the file beside it.
         if let Err(error) = data.fold().await {
             tracing::warn!(%error, "the database's write-ahead log is left beside it: copy both");
@@ -247,7 +263,7 @@ fn internal(error: &dyn std::error::Error) -> Failure {
 }
 
 /// The log's name, fixed at the first start, and its signer.
-async fn signer(keys: &Keys, config: &Config) -> Result<LogSigner, Failure> {
+pub(crate) async fn signer(keys: &Keys, config: &Config) -> Result<LogSigner, Failure> {
     let failed = |error: keys::KeyError| Failure::fault("the log's key can't be opened", &error);
     let wanted = config.ledger.origin.clone();
     let default = format!("{}/tenet", listen::host_name().unwrap_or_else(|| "localhost".to_owned()));
@@ -340,6 +356,26 @@ fn failure_limits(config: &Config) -> access::ThrottleLimits {
     let per_minute = i64::try_from(config.limits.sign_in_failures_per_minute.value).unwrap_or(i64::MAX);
     let interval = base::Duration::from_micros(60_000_000 / per_minute.max(1));
     access::ThrottleLimits { address: access::Limit { burst, interval }, ..access::ThrottleLimits::default() }
+}
+
+/// The witnesses, if there are any. A log that one of them knows to be rolled back or rewritten is not gone on with.
+async fn witnesses_of(
+    data: &Store,
+    signer: &LogSigner,
+    config: &Config,
+    scope: store::SystemScope,
+) -> Result<Option<Witnesses>, Failure> {
+    let Some(path) = &config.ledger.witness_policy else { return Ok(None) };
+    let policy = witnesses::read_policy(path)?;
+    let clients = witnesses::clients(&policy, config.ledger.witness_ca.as_deref())?;
+    let (limit, everything) =
+        (config.ledger.witness_limit.value, config.ledger.unwitnessed.value == "everything");
+    data.require_witnesses(limit, everything)
+        .await
+        .map_err(|error| Failure::fault("what the witnesses cosigned can't be read", &error))?;
+    let witnesses = Witnesses::new(policy, clients, data.clone(), signer.verifier().clone(), scope, limit);
+    witnesses.check_at_start().await?;
+    Ok(Some(witnesses))
 }
 
 async fn vault_of(

@@ -8,7 +8,7 @@ use tracing_subscriber::EnvFilter;
 pub fn init(config: &LoggingConfig) {
     // Of the libraries beneath, only what is a warning: their finer levels can quote data.
     let filter = format!(
-        "warn,tenet={0},web={0},vault={0},access={0},keys={0},store={0},ledger={0}",
+        "warn,tenet={0},web={0},witness={0},vault={0},access={0},keys={0},store={0},ledger={0}",
         config.level.value
     );
     let builder = tracing_subscriber::fmt()

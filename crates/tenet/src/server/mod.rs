@@ -1,4 +1,5 @@
-//! `tenet up`: what a server is made of, brought up in order and taken down in reverse.
+//! `tenet up`: what a server is made of, brought up in order and taken down in reverse. And `tenet witness`, which
+//! shares its listeners and certificates.
 
 pub mod authority;
 mod blobs;
@@ -7,8 +8,13 @@ mod duties;
 mod listen;
 mod logging;
 mod provider;
+mod recovery;
 mod stop;
 mod stores;
+mod witness;
+mod witnesses;
 
 pub use boot::{FIRST_LINK, Ready, run};
 pub use logging::init as init_logging;
+pub use recovery::Recovery;
+pub use witness::{WitnessReady, WitnessSettings, run as run_witness};

@@ -1,14 +1,12 @@
 //! The log as others see it (C2SP tlog-tiles): for anybody, without a token, since leaves hold no
 //! personal data and nothing here says what was stored.
 
-use std::collections::HashMap;
-
 use axum::{
     extract::State,
     http::{HeaderName, header},
     response::{IntoResponse, Response},
 };
-use ledger::{ProofError, TILE_WIDTH, TlogProof, inclusion_proof, parse_tile_path};
+use ledger::{TILE_WIDTH, TlogProof, inclusion_proof, parse_tile_path};
 
 use crate::{
     App,
@@ -23,8 +21,6 @@ const FOR_EVER: &str = "public, max-age=31536000, immutable";
 const SHORTLY: &str = "public, max-age=1";
 const PLAIN: &str = "text/plain; charset=utf-8";
 const OCTETS: &str = "application/octet-stream";
-/// Most tiles that one proof reads: two for each of 8 levels of 256 would be a log of 2^64 events.
-const MAX_TILES: usize = 24;
 
 fn cached(media: &'static str, life: &'static str) -> [(HeaderName, &'static str); 2] {
     [(header::CONTENT_TYPE, media), (header::CACHE_CONTROL, life)]
@@ -34,11 +30,12 @@ fn nothing(what: &str) -> Problem {
     Problem::http(Http::Route, format!("the log has no {what}"))
 }
 
-/// The newest signed checkpoint (C2SP tlog-checkpoint).
+/// The newest signed checkpoint (C2SP tlog-checkpoint); where witnesses are configured, the newest that their quorum
+/// cosigned.
 #[utoipa::path(get, path = "/log/checkpoint", operation_id = "log_checkpoint",
     responses((status = 200, description = "A signed note.", body = String, content_type = "text/plain")))]
 pub(crate) async fn checkpoint(State(app): State<App>) -> Result<Response, Problem> {
-    let note = app.store().checkpoint().await?.ok_or_else(|| nothing("checkpoint yet"))?;
+    let note = app.store().published_checkpoint().await?.ok_or_else(|| nothing("checkpoint yet"))?;
     Ok((cached(PLAIN, SHORTLY), note).into_response())
 }
 
@@ -67,7 +64,7 @@ pub(crate) async fn key(State(app): State<App>) -> Response {
         description = "The entry's index, from 0.")),
     responses((status = 200, description = "The proof.", body = String, content_type = "text/plain")))]
 pub(crate) async fn proof(State(app): State<App>, Path(index): Path<u64>) -> Result<Response, Problem> {
-    let note = app.store().checkpoint().await?.ok_or_else(|| nothing("checkpoint yet"))?;
+    let note = app.store().published_checkpoint().await?.ok_or_else(|| nothing("checkpoint yet"))?;
     let signed = app.signer().verifier().verify(&note);
     let size = signed.map_err(|error| Problem::internal(format!("the stored checkpoint: {error}")))?.size;
     if index >= size {
@@ -75,34 +72,7 @@ pub(crate) async fn proof(State(app): State<App>, Path(index): Path<u64>) -> Res
     }
     let entry =
         app.store().leaf(index).await?.ok_or_else(|| Problem::internal("a logged entry is missing"))?;
-    let path = path_of(&app, index, size).await?;
+    let path = app.store().prove(|read| inclusion_proof(index, size, read)).await?;
     let proof = TlogProof { extra: Some(entry), index, path, checkpoint: note };
     Ok((cached(PLAIN, SHORTLY), proof.encode()).into_response())
-}
-
-/// A tile that has to be read first.
-struct Missing(u8, u64, u16);
-
-/// The inclusion proof. Building it is pure; what it lacks is read, and it is built anew: a tile or two
-/// for each level.
-async fn path_of(app: &App, index: u64, size: u64) -> Result<Vec<ledger::Hash>, Problem> {
-    let mut tiles: HashMap<(u8, u64), Vec<u8>> = HashMap::new();
-    for _ in 0..=MAX_TILES {
-        let read =
-            |level, index, width| tiles.get(&(level, index)).cloned().ok_or(Missing(level, index, width));
-        match inclusion_proof(index, size, read) {
-            Ok(path) => return Ok(path),
-            Err(ProofError::Read(Missing(level, place, width))) => {
-                let path = ledger::TilePath { kind: ledger::TileKind::Hashes(level), index: place, width };
-                let data = app.store().tile(&path).await?;
-                let data = data.ok_or_else(|| Problem::internal(format!("the log lacks `{path}`")))?;
-                tiles.insert((level, place), data);
-            }
-            Err(ProofError::Range { .. }) => return Err(nothing("such entry")),
-            Err(ProofError::Length { path, .. }) => {
-                return Err(Problem::internal(format!("`{path}` is damaged")));
-            }
-        }
-    }
-    Err(Problem::internal("a proof needs more tiles than a log can have"))
 }

@@ -12,6 +12,8 @@ mod hardware_token;
 mod newcomer;
 #[path = "end_to_end/two_servers.rs"]
 mod two_servers;
+#[path = "end_to_end/witness.rs"]
+mod witness;
 
 use std::{
     fs,

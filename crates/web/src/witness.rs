@@ -114,6 +114,7 @@ impl Application for WitnessApp {
             .route("/metrics", get(metrics))
             .route("/add-checkpoint", post(add_checkpoint))
             .route("/add-entries", post(add_entries))
+            .route("/witness/{log}/checkpoint", get(witnessed))
             .route("/{log}/checkpoint", get(checkpoint))
             .route("/{log}/tile/{*path}", get(tile))
             .layer(DefaultBodyLimit::max(MAX_ADD_CHECKPOINT_BYTES))
@@ -296,7 +297,15 @@ fn not_added(error: &AddError) -> Response {
         AddError::Malformed(_) | AddError::Checkpoint(_) | AddError::Order => StatusCode::BAD_REQUEST,
         AddError::UnknownLog => StatusCode::NOT_FOUND,
         AddError::Unsigned => StatusCode::FORBIDDEN,
-        AddError::Fork { size } | AddError::Conflict { size } => {
+        AddError::Fork { same_size: true, .. } => {
+            tracing::error!(%error, "FORK: the log signed two pasts");
+            StatusCode::UNPROCESSABLE_ENTITY
+        }
+        AddError::Clock => {
+            tracing::error!(%error, "the clock went back");
+            StatusCode::SERVICE_UNAVAILABLE
+        }
+        AddError::Fork { size, .. } | AddError::Conflict { size } => {
             if matches!(error, AddError::Fork { .. }) {
                 tracing::error!(%error, "FORK: the log signed two pasts");
             }
@@ -412,6 +421,7 @@ fn not_taken(error: &UploadError) -> Response {
         UploadError::UnknownLog => StatusCode::NOT_FOUND,
         UploadError::Conflict(info) => return standing(StatusCode::CONFLICT, info),
         UploadError::NotProved => StatusCode::UNPROCESSABLE_ENTITY,
+        UploadError::Clock => StatusCode::SERVICE_UNAVAILABLE,
         UploadError::Io(_) | UploadError::Sign(_) => {
             tracing::error!(%error, "entries could not be stored");
             return answer(StatusCode::INTERNAL_SERVER_ERROR, "the mirror can't store the entries\n");
@@ -463,8 +473,18 @@ impl Incoming {
     }
 }
 
+/// What the mirror cosigned, at the head of its copy.
 async fn checkpoint(State(app): State<WitnessApp>, Path(log): Path<String>) -> Response {
-    match app.0.witness.checkpoint(&log) {
+    note(app.0.witness.checkpoint(&log))
+}
+
+/// What the witness cosigned.
+async fn witnessed(State(app): State<WitnessApp>, Path(log): Path<String>) -> Response {
+    note(app.0.witness.witnessed(&log))
+}
+
+fn note(note: Option<String>) -> Response {
+    match note {
         Some(note) => {
             let headers =
                 [(header::CONTENT_TYPE, "text/plain; charset=utf-8"), (header::CACHE_CONTROL, SHORTLY)];

@@ -72,12 +72,18 @@ pub enum AddError {
         /// What it knows.
         size: u64,
     },
-    /// The log signed something else than before (409): the size that the witness knows.
+    /// The log signed something else than before (409; 422 for another tree of the newest size): the size that the
+    /// witness knows.
     #[error("the log signed another past than the witness knows: its checkpoint is kept as evidence")]
     Fork {
         /// What it knows.
         size: u64,
+        /// Whether it is another tree of the newest size.
+        same_size: bool,
     },
+    /// The witness's clock went back (503).
+    #[error("the witness's clock is behind its newest cosignature: it waits")]
+    Clock,
     /// The proof does not hold (422).
     #[error("the checkpoint does not continue the {size} entries that the witness knows")]
     NotConsistent {
@@ -107,6 +113,9 @@ pub enum UploadError {
     /// The entries are not those of the checkpoint (422).
     #[error("the entries are not those of the checkpoint")]
     NotProved,
+    /// The witness's clock went back (503).
+    #[error("the mirror's clock is behind its newest cosignature: it waits")]
+    Clock,
     /// Disk or memory (500).
     #[error("the mirror can't store the entries: {0}")]
     Io(#[from] io::Error),

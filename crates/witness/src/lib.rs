@@ -126,6 +126,11 @@ impl Witness {
         self.at(path)?.published()
     }
 
+    /// The witness's newest checkpoint of the log at `path`, with its cosignature.
+    pub fn witnessed(&self, path: &str) -> Option<String> {
+        self.at(path)?.witnessed()
+    }
+
     /// A tile of the copy at `path`, up to the mirror's checkpoint; `None` if it doesn't reach so far.
     pub fn tile(&self, path: &str, tile: &TilePath) -> std::io::Result<Option<Vec<u8>>> {
         self.at(path).map_or(Ok(None), |log| log.tile(tile))
@@ -147,9 +152,10 @@ pub fn origin_path(origin: &str) -> String {
     digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// A checkpoint that the log signed: itself, and its note with the log's signature alone.
+/// A checkpoint that the log signed: itself, its note with the log's signature alone, and the witness's line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Signed {
     pub(crate) checkpoint: Checkpoint,
     pub(crate) note: String,
+    pub(crate) line: String,
 }

@@ -41,6 +41,8 @@ pub(crate) struct State {
     recent: VecDeque<Signed>,
     /// Cosigned by the mirror: the size, when, and the note with the cosignature.
     mirrored: Option<Mirrored>,
+    /// The time of the newest cosignature of either.
+    latest: Timestamp,
     pub(crate) copy: Copy,
     evidence: Evidence,
 }
@@ -71,10 +73,18 @@ impl Log {
             text.map(Some).map_err(|_| damaged(format!("`{name}` is not text")))
         };
         let mut recent = VecDeque::new();
+        let mut latest = Timestamp::from_micros(0);
         if let Some(note) = read(PENDING)? {
-            let (checkpoint, note) = bare_checkpoint(&verifier, &note)
-                .map_err(|error| damaged(format!("`{PENDING}`: {error}")))?;
-            recent.push_back(Signed { checkpoint, note });
+            let wrong = |error: NoteError| damaged(format!("`{PENDING}`: {error}"));
+            let (checkpoint, bare) = bare_checkpoint(&verifier, &note).map_err(wrong)?;
+            let key = voices.witness.key();
+            let line = note.get(bare.len()..).unwrap_or_default();
+            let (line, at) = key
+                .pick(&note, line)
+                .map_err(wrong)?
+                .ok_or_else(|| damaged(format!("`{PENDING}` is not cosigned by this witness")))?;
+            latest = timestamp(at);
+            recent.push_back(Signed { checkpoint, note: bare, line });
         }
         let mut mirrored = None;
         let mut size = 0;
@@ -85,7 +95,8 @@ impl Log {
             let at = voices.mirror.key().cosigned_at(&note).map_err(wrong)?;
             let at = at.ok_or_else(|| damaged(format!("`{CHECKPOINT}` is not cosigned by this mirror")))?;
             (size, root) = (checkpoint.size, checkpoint.root);
-            let at = Timestamp::from_seconds(i64::try_from(at).unwrap_or(i64::MAX));
+            let at = timestamp(at);
+            latest = latest.max(at);
             mirrored = Some(Mirrored { size, at, note });
         }
         let copy = Copy::open(&directory, size).map_err(|error| match error {
@@ -100,7 +111,7 @@ impl Log {
             return Err(damaged(format!("{size} entries are mirrored and {witnessed} witnessed")));
         }
         let evidence = Evidence::open(directory.join("evidence")).map_err(io)?;
-        let state = Mutex::new(State { recent, mirrored, copy, evidence });
+        let state = Mutex::new(State { recent, mirrored, latest, copy, evidence });
         Ok(Self { verifier, path, directory, state })
     }
 
@@ -122,6 +133,10 @@ impl Log {
             cosigned: state.mirrored.as_ref().map(|mirrored| mirrored.at),
             evidence: state.evidence.count(),
         }
+    }
+
+    pub(crate) fn witnessed(&self) -> Option<String> {
+        self.state().recent.back().map(|signed| format!("{}{}", signed.note, signed.line))
     }
 
     pub(crate) fn published(&self) -> Option<String> {
@@ -155,7 +170,8 @@ impl Log {
         let (size, root) = state.witnessed();
         if state.contradicts(&checkpoint)? {
             state.keep(&note)?;
-            return Err(AddError::Fork { size });
+            let same_size = request.old == size && checkpoint.size == size;
+            return Err(AddError::Fork { size, same_size });
         }
         if request.old != size {
             return Err(AddError::Conflict { size });
@@ -165,13 +181,16 @@ impl Log {
             state.keep(&note)?;
             return Err(AddError::NotConsistent { size });
         }
+        if !state.tick(now) {
+            return Err(AddError::Clock);
+        }
         let line = witness.cosign(&self.verifier, &note, seconds(now)).map_err(AddError::Sign)?;
-        files::write(&self.directory.join(PENDING), note.as_bytes())?;
+        files::write(&self.directory.join(PENDING), format!("{note}{line}").as_bytes())?;
         state.recent.retain(|known| known.checkpoint.size != checkpoint.size);
         if state.recent.len() >= RECENT {
             state.recent.pop_front();
         }
-        state.recent.push_back(Signed { checkpoint, note });
+        state.recent.push_back(Signed { checkpoint, note, line: line.clone() });
         Ok(line)
     }
 
@@ -185,6 +204,9 @@ impl Log {
     ) -> Result<String, crate::UploadError> {
         let size = signed.checkpoint.size;
         let before = state.mirrored_size();
+        if !state.tick(now) {
+            return Err(crate::UploadError::Clock);
+        }
         state.copy.settle(size).map_err(into_io)?;
         let line =
             mirror.cosign(&self.verifier, &signed.note, seconds(now)).map_err(crate::UploadError::Sign)?;
@@ -202,6 +224,13 @@ impl State {
     /// Size and root that the witness knows.
     fn witnessed(&self) -> (u64, ledger::Hash) {
         self.recent.back().map_or((0, empty_root()), |it| (it.checkpoint.size, it.checkpoint.root))
+    }
+
+    /// Whether a cosignature may be made now: none is older than one before it.
+    fn tick(&mut self, now: Timestamp) -> bool {
+        let fine = now.seconds() >= self.latest.seconds();
+        self.latest = self.latest.max(now);
+        fine
     }
 
     pub(crate) fn mirrored_size(&self) -> u64 {
@@ -232,6 +261,10 @@ impl State {
         let known = self.recent.back().map(|signed| signed.note.clone()).unwrap_or_default();
         self.evidence.keep(note, &known)
     }
+}
+
+fn timestamp(seconds: u64) -> Timestamp {
+    Timestamp::from_seconds(i64::try_from(seconds).unwrap_or(i64::MAX))
 }
 
 fn seconds(now: Timestamp) -> u64 {

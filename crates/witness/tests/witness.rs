@@ -260,8 +260,14 @@ fn no_fork_and_no_rollback_is_cosigned_and_each_is_kept() {
     fork.entries[123] = b"another past".to_vec();
     fork.grow(300, "entry");
     // Another root of the same size, of a smaller one, and of a larger one.
-    assert!(matches!(witness.add_checkpoint(&fork.offer(500, 500)), Err(AddError::Fork { size: 500 })));
-    assert!(matches!(witness.add_checkpoint(&fork.offer(0, 200)), Err(AddError::Fork { size: 500 })));
+    assert!(matches!(
+        witness.add_checkpoint(&fork.offer(500, 500)),
+        Err(AddError::Fork { size: 500, same_size: true })
+    ));
+    assert!(matches!(
+        witness.add_checkpoint(&fork.offer(0, 200)),
+        Err(AddError::Fork { size: 500, same_size: false })
+    ));
     assert!(matches!(
         witness.add_checkpoint(&fork.offer(500, 800)),
         Err(AddError::NotConsistent { size: 500 })
@@ -283,6 +289,24 @@ fn no_fork_and_no_rollback_is_cosigned_and_each_is_kept() {
         .collect();
     assert!(notes.iter().all(|note| log.signer.verifier().verify(note).is_ok()));
     assert_eq!(world.open(&log).standings()[0].evidence, 3, "and after a start it is still there");
+}
+
+#[test]
+fn a_clock_that_went_back_is_waited_for() {
+    let (world, log) = (World::new(), Log::new(9));
+    let witness = world.open(&log);
+    log.publish(&witness, 5);
+    world.clock.set(Timestamp::from_seconds(1_699_999_000));
+    assert!(matches!(witness.add_checkpoint(&log.offer(5, 9)), Err(AddError::Clock)));
+    assert!(matches!(log.send(&witness, 5, 5, 0), Err(UploadError::Clock)));
+    drop(witness);
+    let witness = world.open(&log);
+    assert!(matches!(witness.add_checkpoint(&log.offer(5, 9)), Err(AddError::Clock)), "nor after a start");
+    world.clock.set(Timestamp::from_seconds(1_700_000_001));
+    log.publish(&witness, 9);
+    let (voices, path) = (World::voices(), origin_path(ORIGIN));
+    let note = witness.witnessed(&path).unwrap();
+    assert_eq!(voices.witness.key().cosigned_at(&note), Ok(Some(1_700_000_001)));
 }
 
 #[test]

@@ -2,7 +2,10 @@
 //! quorum cosigned it, it is published, and the next round begins. A witness that is slow is left behind by a round
 //! and takes part in a later one; one that was away is brought up to date by its own answers.
 
-use std::sync::Arc;
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use base::{Context, Duration, Timestamp};
 use ledger::{Act, Activity, LogVerifier, ObjectRef, WitnessPolicy};
@@ -36,6 +39,8 @@ pub(crate) struct Witnesses {
     context: Context,
     /// How old the newest cosignature may be.
     limit: Duration,
+    /// What each witness was last said to lack: told once, not at each attempt.
+    said: Mutex<HashMap<usize, String>>,
 }
 
 /// One checkpoint on its way.
@@ -60,7 +65,7 @@ impl Witnesses {
     ) -> Self {
         let clients = clients.into_iter().map(|(place, client)| (place, Arc::new(client))).collect();
         let context = store.context().clone();
-        Self { policy, clients, store, log, scope, context, limit }
+        Self { policy, clients, store, log, scope, context, limit, said: Mutex::default() }
     }
 
     /// Holds this server's log against the witnesses' copies, before anything is signed. One that was rolled back
@@ -234,7 +239,12 @@ impl Witnesses {
         }
         let name = self.policy.witnesses().get(place).map_or("-", |witness| witness.name.as_str());
         let line = match outcome {
-            Ok(line) => line,
+            Ok(line) => {
+                if self.say(place, None) {
+                    tracing::info!(witness = name, "the witness cosigns again");
+                }
+                line
+            }
             Err(SubmitError::Fork(why)) => {
                 if !self.store.log_broke() {
                     tracing::error!(witness = name, %why, "nothing is signed any more");
@@ -243,7 +253,9 @@ impl Witnesses {
                 return;
             }
             Err(error) => {
-                tracing::warn!(witness = name, %error, "a witness does not cosign");
+                if self.say(place, Some(error.to_string())) {
+                    tracing::warn!(witness = name, %error, "a witness does not cosign");
+                }
                 return;
             }
         };
@@ -253,6 +265,19 @@ impl Witnesses {
         }
         if let Err(error) = self.publish(round).await {
             tracing::warn!(%error, "a cosigned checkpoint can't be published");
+        }
+    }
+
+    /// Whether it is news.
+    fn say(&self, place: usize, what: Option<String>) -> bool {
+        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        match what {
+            Some(what) if said.get(&place) == Some(&what) => false,
+            Some(what) => {
+                said.insert(place, what);
+                true
+            }
+            None => said.remove(&place).is_some(),
         }
     }
 

@@ -121,7 +121,7 @@ fn acts_wait_while_no_witness_stands_by_the_log_and_go_on_when_one_is_back() {
         (said.0, text(&said.1, "/error/code"), text(&said.1, "/error/clause")),
         (6, "log-unwitnessed", "AO-2")
     );
-    assert_eq!(world.fails(&["operator", "invite"]).1["code"], "log-unwitnessed");
+    assert_eq!(world.fails(&["operator", "link"]).1["code"], "log-unwitnessed");
     // Looking goes on, and taking access away; and so do customers.
     world.json(&["account", "list"]);
     world.json(&["account", "suspend", &account]);

@@ -114,8 +114,8 @@ impl Store {
         let last = Timestamp::from_micros(newest);
         let limit = Duration::from_micros(self.0.gate.limit.load(Ordering::Relaxed));
         // A witness's clock that is ahead must not keep the log fresh for longer than one that is right.
-        let age = self.context().now().since(last);
-        if age <= limit && age >= Duration::from_micros(-limit.micros()) {
+        let now = self.context().now();
+        if now.since(last) <= limit && last.since(now) <= limit {
             Witnessing::Fresh
         } else {
             Witnessing::Stale { last: Some(last) }

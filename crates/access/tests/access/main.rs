@@ -14,3 +14,4 @@ mod operators;
 mod planted;
 mod support;
 mod tokens;
+mod witnesses;

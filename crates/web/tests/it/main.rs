@@ -17,3 +17,4 @@ mod rates;
 mod support;
 mod table;
 mod tour;
+mod witness;

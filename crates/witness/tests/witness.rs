@@ -360,12 +360,13 @@ fn strangers_are_told_apart() {
 
 #[test]
 fn a_copy_that_was_changed_is_not_gone_on_with() {
-    let damage: [(&str, &dyn Fn(&Path)); 5] = [
-        ("a tile is gone", &|copy| std::fs::remove_file(copy.join("tile/0/001.p/44")).unwrap()),
-        ("a hash is altered", &|copy| flip(&copy.join("tile/0/001.p/44"), 40)),
-        ("the last bundle is short", &|copy| flip(&copy.join("tile/entries/001.p/44"), 1)),
-        ("the checkpoint is altered", &|copy| flip(&copy.join("checkpoint"), 20)),
-        ("the witness's checkpoint is gone", &|copy| std::fs::remove_file(copy.join("pending")).unwrap()),
+    type Damage = (&'static str, fn(&Path));
+    let damage: [Damage; 5] = [
+        ("a tile is gone", |copy| std::fs::remove_file(copy.join("tile/0/001.p/44")).unwrap()),
+        ("a hash is altered", |copy| flip(&copy.join("tile/0/001.p/44"), 40)),
+        ("the last bundle is short", |copy| flip(&copy.join("tile/entries/001.p/44"), 1)),
+        ("the checkpoint is altered", |copy| flip(&copy.join("checkpoint"), 20)),
+        ("the witness's checkpoint is gone", |copy| std::fs::remove_file(copy.join("pending")).unwrap()),
     ];
     for (what, damage) in damage {
         let (world, log) = (World::new(), Log::new(300));

@@ -128,7 +128,7 @@ to trust. It can be used once.")]
     /// Run a witness of other people's logs: a whole copy of each, and cosignatures
     #[command(after_help = "\
 Examples:
-  tenet witness --data /srv/witness --listen 0.0.0.0:8441 --log 'log.example.com/tenet+1234abcd+Aa...'
+  tenet witness --data /srv/witness --listen 0.0.0.0:8441 --log log.example/tenet+1234abcd+Aa...
   tenet witness --data /srv/witness
 
 Run it on another machine, under other people than those who run the server. The first start makes

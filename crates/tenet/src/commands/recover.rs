@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::{
     Session,
-    log::{Place, at_place, bundle, place, unreadable, verified},
+    log::{at_place, bundle, place, unreadable, verified},
 };
 use crate::{
     cli::SettingArgs,
@@ -26,10 +26,7 @@ pub(super) async fn run(
     settings: &SettingArgs,
 ) -> Result<(), Failure> {
     let loaded = config::load_to_start(&settings.arguments(), &session.environment)?;
-    let place = match place(session, Some(from), ca)? {
-        Place::Server(api, path) => Place::Server(api, path),
-        Place::Directory(path) => Place::Directory(path),
-    };
+    let place = place(session, Some(from), ca)?;
     let recovery = Recovery::open(&loaded, &session.context).await?;
     let (key, here) = (recovery.key(), recovery.head().await?);
     let before = here.as_ref().map_or(0, |head| head.size);

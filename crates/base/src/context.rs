@@ -3,12 +3,16 @@
 
 use std::sync::Arc;
 
-use crate::Timestamp;
+use crate::{Duration, Timestamp};
 
 /// Tells the time.
 pub trait Clock: Send + Sync {
-    /// The instant now.
+    /// The instant now, as the machine's clock has it: somebody may set it, forward or back.
     fn now(&self) -> Timestamp;
+    /// How long this process has seen time pass, by a clock that nobody sets. A machine that sleeps may stop it.
+    fn elapsed(&self) -> Duration {
+        self.now().since(Timestamp::from_micros(0))
+    }
 }
 
 /// Gives random bytes fit for keys.
@@ -42,6 +46,10 @@ impl Context {
     pub fn now(&self) -> Timestamp {
         self.clock.now()
     }
+    /// How long this process has seen time pass, by a clock that nobody sets.
+    pub fn elapsed(&self) -> Duration {
+        self.clock.elapsed()
+    }
     /// The source of randomness.
     pub fn entropy(&self) -> &dyn Entropy {
         &*self.entropy
@@ -69,6 +77,12 @@ impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
         let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
         Timestamp::from_micros(since.map_or(0, |span| i64::try_from(span.as_micros()).unwrap_or(i64::MAX)))
+    }
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the machine's clock")]
+    fn elapsed(&self) -> Duration {
+        static FIRST: std::sync::OnceLock<std::time::Instant> = std::sync::OnceLock::new();
+        let span = FIRST.get_or_init(std::time::Instant::now).elapsed();
+        Duration::from_micros(i64::try_from(span.as_micros()).unwrap_or(i64::MAX))
     }
 }
 

@@ -80,6 +80,13 @@ impl From<Duration> for std::time::Duration {
     }
 }
 
+impl ops::Add for Duration {
+    type Output = Self;
+    fn add(self, more: Self) -> Self {
+        Self(self.0.saturating_add(more.0))
+    }
+}
+
 impl ops::Add<Duration> for Timestamp {
     type Output = Self;
     fn add(self, span: Duration) -> Self {

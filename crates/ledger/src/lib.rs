@@ -18,6 +18,7 @@ mod cosignature;
 mod event;
 mod failure;
 mod frontier;
+mod gap;
 mod json;
 mod leaf;
 mod note;
@@ -43,6 +44,7 @@ pub use cosignature::{Cosigner, CosignerKey, bare_checkpoint};
 pub use event::{Event, MAX_EVENT_BYTES, OCSF_VERSION};
 pub use failure::{Failure, SourceError};
 pub use frontier::{Frontier, LoadError};
+pub use gap::{CLOCK_TOLERANCE, Gap, GapCause, GapFinder, HEARTBEAT_GRACE, Heartbeat};
 pub use note::{LogSigner, LogVerifier, MAX_NOTE_BYTES, NoteError};
 pub use origin::{Interface, Origin, SealedContext};
 pub use proof::{

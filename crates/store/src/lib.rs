@@ -38,7 +38,7 @@ pub use guard::PLATFORM_TABLES;
 pub use job::{JobError, JobFuture, JobHandler, JobRunner, Lease, NewJob, Next};
 pub use scope::{Mint, Scope, SystemScope};
 pub use sequencer::{Sequenced, Sequencer};
-pub use server::{LastStop, ServerRow};
+pub use server::{BEAT, LastStop, ServerRow};
 pub use statement::{Platform, Scoped, check};
 pub use tx::{Committed, ReadTx, Recorded, Refused, SystemReadTx, SystemTx, Tx};
 pub use value::{Row, Value};

@@ -6,25 +6,32 @@ use base::{Clock, Duration, Timestamp};
 
 /// A clock that stands still until it is moved.
 #[derive(Debug)]
-pub struct MovableClock(AtomicI64);
+pub struct MovableClock {
+    now: AtomicI64,
+    elapsed: AtomicI64,
+}
 
 impl MovableClock {
     /// Stands at `start`.
     pub fn at(start: Timestamp) -> Self {
-        Self(AtomicI64::new(start.micros()))
+        Self { now: AtomicI64::new(start.micros()), elapsed: AtomicI64::new(0) }
     }
-    /// Moves forward.
+    /// Time passes.
     pub fn advance(&self, span: Duration) {
-        self.0.fetch_add(span.micros(), Ordering::SeqCst);
+        self.now.fetch_add(span.micros(), Ordering::SeqCst);
+        self.elapsed.fetch_add(span.micros(), Ordering::SeqCst);
     }
-    /// Moves to an instant, be it back.
+    /// Is set to an instant, be it back: no time passes.
     pub fn set(&self, instant: Timestamp) {
-        self.0.store(instant.micros(), Ordering::SeqCst);
+        self.now.store(instant.micros(), Ordering::SeqCst);
     }
 }
 
 impl Clock for MovableClock {
     fn now(&self) -> Timestamp {
-        Timestamp::from_micros(self.0.load(Ordering::SeqCst))
+        Timestamp::from_micros(self.now.load(Ordering::SeqCst))
+    }
+    fn elapsed(&self) -> Duration {
+        Duration::from_micros(self.elapsed.load(Ordering::SeqCst))
     }
 }

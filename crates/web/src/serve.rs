@@ -17,7 +17,7 @@ use axum_server::{
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
-    sync::{OwnedSemaphorePermit, Semaphore, watch},
+    sync::{OwnedSemaphorePermit, RwLock, Semaphore, watch},
     task::JoinSet,
 };
 use tower::Layer;
@@ -78,16 +78,22 @@ pub async fn serve<A: Application>(
 ) -> Result<(), ServeError> {
     let limits = app.limits().clone();
     let handle = Handle::new();
+    let notes = Notes { app: app.clone(), running: Arc::default(), entering: Arc::default() };
     let acceptor = RustlsAcceptor::new(RustlsConfig::from_config(config(&certificate.into())?))
         .handshake_timeout(limits.handshake_timeout.into())
         .acceptor(Bounded::new(app.clone(), &limits));
-    let notes = Notes { app: app.clone(), running: Arc::default() };
-    let refusals = notes.clone();
+    let acceptor = Recorded { inner: acceptor, notes: notes.clone() };
+    let listening = notes.clone();
     let mut server = axum_server::from_tcp(listener)?
         .acceptor(acceptor)
         .handle(handle.clone())
         .first_request_timeout(std::time::Duration::from(limits.header_timeout))
-        .accept_error_handler(move |_, error| refusals.refused(error));
+        // Without a peer it is the listener that failed: file descriptors ran out, mostly. The rest is told below.
+        .accept_error_handler(move |peer: Option<&SocketAddr>, _: &io::Error| {
+            if peer.is_none() {
+                listening.record("accept-failed");
+            }
+        });
     let header_bytes =
         usize::try_from(limits.header_bytes).unwrap_or(LEAST_HEADER_BYTES).max(LEAST_HEADER_BYTES);
     let builder = server.http_builder();
@@ -129,6 +135,8 @@ async fn drain_when<A: Application>(app: A, handle: Handle<SocketAddr>, mut stop
 struct Notes<A> {
     app: A,
     running: Arc<Mutex<JoinSet<()>>>,
+    /// Held for reading by each connection that is not through yet.
+    entering: Arc<RwLock<()>>,
 }
 
 impl<A: Application> Notes<A> {
@@ -144,6 +152,10 @@ impl<A: Application> Notes<A> {
             }
             _ => "handshake-failed",
         };
+        self.record(reason);
+    }
+
+    fn record(&self, reason: &'static str) {
         self.app.refused(reason);
         let app = self.app.clone();
         let Ok(mut running) = self.running.lock() else { return };
@@ -151,12 +163,45 @@ impl<A: Application> Notes<A> {
         running.spawn(async move { app.note(reason).await });
     }
 
-    /// Waits for those that are being written.
+    /// Waits for those that are being written, also of connections whose peers know that they are refused while the
+    /// refusal is not told here yet. The time for a handshake bounds it.
     async fn finish(&self) {
+        let _none = self.entering.write().await;
         let Ok(running) = self.running.lock().map(|mut running| std::mem::take(&mut *running)) else {
             return;
         };
         running.join_all().await;
+    }
+}
+
+/// Records what the acceptor inside refuses.
+#[derive(Clone)]
+struct Recorded<I, A> {
+    inner: I,
+    notes: Notes<A>,
+}
+
+impl<I, A, S> Accept<TcpStream, S> for Recorded<I, A>
+where
+    I: Accept<TcpStream, S> + Clone + Send + 'static,
+    I::Future: Send,
+    A: Application,
+    S: Send + 'static,
+{
+    type Stream = I::Stream;
+    type Service = I::Service;
+    type Future = Pin<Box<dyn Future<Output = io::Result<(I::Stream, I::Service)>> + Send>>;
+
+    fn accept(&self, stream: TcpStream, service: S) -> Self::Future {
+        let Self { inner, notes } = self.clone();
+        Box::pin(async move {
+            let _entering = notes.entering.read().await;
+            let outcome = inner.accept(stream, service).await;
+            if let Err(error) = &outcome {
+                notes.refused(error);
+            }
+            outcome
+        })
     }
 }
 

@@ -70,6 +70,25 @@ Examples:
         #[arg(long, default_value_t = 20)]
         limit: u64,
     },
+    /// Verify the log and list its gaps: when nothing was recorded, and why
+    #[command(after_help = "\
+Examples:
+  tenet log gaps
+  tenet log gaps https://witness.example:8441/0f3a... --ca witness-ca.pem --key log.vkey
+  tenet log gaps ./copy --key log.vkey --json
+
+Servers write a heartbeat at a fixed interval, so silence is evidence. Each gap is classified from
+the log alone: stop-announced, killed, store-unreachable, storage-full, clock-jump, stalled,
+rollback, witnesses-unreachable, silent. A copy is held against its newest entry, a server against
+the time now.")]
+    Gaps {
+        /// Which log
+        #[command(flatten)]
+        place: LogPlace,
+        /// Leave out the stops that were announced
+        #[arg(long)]
+        alarms: bool,
+    },
     /// Write a proof that an entry is in the log, which can be checked alone
     #[command(after_help = "\
 Examples:

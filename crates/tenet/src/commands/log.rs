@@ -11,7 +11,7 @@ use rustls_pki_types::{CertificateDer, pem::PemObject};
 use serde_json::{Value, json};
 use tokio::runtime::Handle;
 
-use super::{Session, recover};
+use super::{Session, gaps, recover};
 use crate::{
     cli::{LogCommand, LogPlace},
     client::{Api, Pinned},
@@ -39,6 +39,7 @@ pub(super) async fn run(session: &Session, command: LogCommand) -> Result<(), Fa
             let entries = at(session, &place, move |source, _| show(source, &key, from, limit)).await?;
             session.out.list(&entries, COLUMNS)
         }
+        LogCommand::Gaps { place, alarms } => gaps::run(session, &place, alarms).await,
         LogCommand::Prove { index, place, out } => {
             let key = trusted_key(session, place.key.as_deref(), place.place.as_deref())?;
             let proof = at(session, &place, move |source, _| prove(source, &key, index)).await?;
@@ -124,7 +125,7 @@ pub(super) fn trusted_key(
 }
 
 /// Runs `work` on the log at its place, where it may wait for tiles.
-async fn at<T: Send + 'static>(
+pub(super) async fn at<T: Send + 'static>(
     session: &Session,
     log: &LogPlace,
     work: impl FnOnce(&dyn TileSource, Option<String>) -> Result<T, Failure> + Send + 'static,
@@ -282,7 +283,7 @@ pub(super) fn unreadable(path: &str, error: &SourceError) -> Failure {
     Failure::new(exit, "log-unreadable", format!("`{path}` of the log can't be read")).why(error.to_string())
 }
 
-fn head(source: &dyn TileSource, key: &LogVerifier) -> Result<(Checkpoint, String), Failure> {
+pub(super) fn head(source: &dyn TileSource, key: &LogVerifier) -> Result<(Checkpoint, String), Failure> {
     let note = source.checkpoint().map_err(|error| unreadable("checkpoint", &error))?;
     let head = key.verify(&note).map_err(|error| not_verified(&ledger::Failure::Checkpoint(error)))?;
     Ok((head, note))

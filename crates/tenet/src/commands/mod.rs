@@ -4,6 +4,7 @@ mod account;
 mod client;
 mod config;
 mod enrol;
+mod gaps;
 mod keys;
 mod log;
 mod object;

@@ -110,6 +110,8 @@ pub struct LedgerConfig {
     pub witness_ca: Option<PathBuf>,
     /// How old the quorum's newest cosignature may be.
     pub witness_limit: Span,
+    /// How often a server shows itself in the log.
+    pub heartbeat: Span,
     /// What waits while it is older.
     pub unwitnessed: Choice,
 }
@@ -194,6 +196,7 @@ impl Default for Config {
                 witness_policy: None,
                 witness_ca: None,
                 witness_limit: Span::seconds(60, 5, 86_400),
+                heartbeat: Span::seconds(30, 5, 3_600),
                 unwitnessed: Choice::new("administration", &["administration", "everything"]),
             },
             logging: LoggingConfig {
@@ -410,6 +413,12 @@ pub(crate) const SETTINGS: &[Setting] = &[
         about: "A PEM file with the certificate authorities of the witnesses' addresses, such as each witness's `ca.pem`, one behind the other.",
         unset: "needed if a witness has an `https://` address",
         field: |c| &mut c.ledger.witness_ca,
+    },
+    Setting {
+        key: "ledger.heartbeat",
+        about: "How often each server writes a heartbeat into the log. Whoever reads the log takes a longer silence for a gap, and so do witnesses: give them the same.",
+        unset: "",
+        field: |c| &mut c.ledger.heartbeat,
     },
     Setting {
         key: "ledger.witness_limit",

@@ -115,6 +115,7 @@ async fn start(loaded: &Loaded, context: &Context) -> Result<Server, Failure> {
     let (row, stops) = ServerRow::start(&opened.data, &startup, opened.alone, env!("CARGO_PKG_VERSION"))
         .await
         .map_err(|error| Failure::fault("the server can't announce itself", &error))?;
+    let row = row.showing_every(config.ledger.heartbeat.value);
     for stop in &stops {
         tracing::warn!(server = %stop.server, last_seen = %stop.seen_at, "a server stopped without announcing it");
     }

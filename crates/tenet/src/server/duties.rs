@@ -5,13 +5,11 @@ use std::{path::PathBuf, sync::Arc};
 
 use base::{Context, Duration, Timestamp};
 use keys::Keys;
-use store::{ServerRow, SystemScope};
+use store::{BEAT, ServerRow, SystemScope};
 use tokio::sync::watch;
 
 use crate::server::authority::{Authority, CurrentCertificate};
 
-/// How often the server shows that it is alive; after three missed ones others take it for crashed.
-const BEAT: Duration = Duration::from_seconds(5);
 /// How often uses of keys are recorded, and the certificate is looked at.
 const MINUTE: Duration = Duration::from_seconds(60);
 

@@ -203,8 +203,38 @@ def damages(tenet: str, export: str, log_key_file: str, program: str, work: str)
         print(f"{kind} at {index}: found by all three; ours says: {why}")
 
 
+def tables(tenet: str, export: str, log_key_file: str, work: str) -> None:
+    """The events that were taken out say the same in all three forms, to DuckDB's own readers."""
+    import duckdb
+
+    said = {}
+    for form in ("ocsf", "csv", "parquet"):
+        out = Path(work) / f"events.{form}"
+        done = subprocess.run(
+            [tenet, "--json", "log", "extract", export, "--key", log_key_file, "--format", form, "--out", str(out)],
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stderr
+        source = {
+            "ocsf": f"(SELECT metadata.event_code activity, metadata.uid event_id, actor.user.uid actor, "
+            f"CAST(time_dt AS TIMESTAMPTZ) AS happened FROM read_json('{out}', union_by_name=true, sample_size=-1))",
+            "csv": f"(SELECT activity, event_id, actor, CAST(time AS TIMESTAMPTZ) AS happened FROM read_csv('{out}', all_varchar=true))",
+            "parquet": f"(SELECT activity, event_id, actor, time AS happened FROM '{out}')",
+        }[form]
+        said[form] = duckdb.sql(
+            f"SELECT activity, actor, count(*), count(DISTINCT event_id), min(happened), max(happened) FROM {source} GROUP BY 1, 2 ORDER BY 1, 2"
+        ).fetchall()
+    assert len(said["ocsf"]) > 5 and sum(row[2] for row in said["ocsf"]) > 400, said["ocsf"]
+    assert said["ocsf"] == said["csv"] == said["parquet"], said
+    leaves = duckdb.sql(f"SELECT event FROM '{Path(work) / 'events.parquet'}' ORDER BY \"index\"").fetchall()
+    assert [row[0] for row in leaves] == (Path(work) / "events.ocsf").read_text().splitlines()
+    print(f"DuckDB reads the same {len(leaves)} events in JSON lines, CSV and Parquet")
+
+
 if __name__ == "__main__":
     {
+        "tables": tables,
         "copies": copies,
         "our-witness": our_witness,
         "new-log": new_log,

@@ -23,6 +23,7 @@ mod enrol;
 mod error;
 mod jws;
 mod link_create;
+mod log_search;
 mod operator;
 mod operator_list;
 mod operator_revoke;

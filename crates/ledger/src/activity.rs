@@ -227,6 +227,7 @@ catalogue! {
     IdempotencyReplay "idempotency.replay" ApiActivity 99 "" Informational ["CD-2"] "an act that was done before is answered from its record.";
     IsolationViolation "isolation.violation" DetectionFinding 1 "Create" Critical ["CD-4" "CD-8"] "something would have crossed from one account to another, and was stopped.";
     IntegrityViolation "integrity.violation" DetectionFinding 1 "Create" Critical ["CD-2"] "stored data is not what was stored.";
+    LogSearch "log.search" ApiActivity 2 "Read" Informational ["EL-4" "AO-4"] "the log is searched.";
     LogUnwitnessed "log.unwitnessed" DetectionFinding 1 "Create" High ["AO-2"] "no quorum of witnesses stands by the log: administrative acts wait.";
     LogWitnessed "log.witnessed" ApplicationLifecycle 99 "" Low ["AO-2"] "the quorum of witnesses stands by the log again.";
     LogFork "log.fork" DetectionFinding 1 "Create" Critical ["AO-2" "CD-2"] "a witness keeps another past of the log than this server: nothing is signed any more.";

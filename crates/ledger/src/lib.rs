@@ -24,6 +24,8 @@ mod leaf;
 mod note;
 mod origin;
 mod proof;
+mod search;
+mod segment;
 mod statement;
 mod submission;
 mod tile;
@@ -50,6 +52,11 @@ pub use origin::{Interface, Origin, SealedContext};
 pub use proof::{
     ProofError, ProofMismatch, consistency_proof, inclusion_proof, subtree_proof, verify_consistency,
     verify_inclusion, verify_subtree,
+};
+pub use search::{EventQuery, MAX_SEARCH_WORDS, OutcomeWord, words};
+pub use segment::{
+    LARGE_SEGMENT, Positions, SMALL_SEGMENT, SegmentBuilder, SegmentError, SegmentPage, positions,
+    query_terms,
 };
 pub use statement::{MAX_STATEMENT_BYTES, StatementError, sign_statement, verify_statement};
 pub use submission::{

@@ -10,6 +10,9 @@ const TILE: Platform = platform!("SELECT width, data FROM log_tile WHERE level =
 const ENTRIES: Platform = platform!(
     "SELECT e.leaf FROM log_entry l JOIN event e ON e.seq = l.seq WHERE l.idx >= $1 AND l.idx < $2 ORDER BY l.idx"
 );
+pub(crate) const INDEXED_ENTRIES: Platform = platform!(
+    "SELECT l.idx, e.leaf FROM log_entry l JOIN event e ON e.seq = l.seq WHERE l.idx >= $1 AND l.idx < $2 ORDER BY l.idx"
+);
 const INDEX_OF: Platform =
     platform!("SELECT l.idx FROM log_entry l JOIN event e ON e.seq = l.seq WHERE e.id = $1");
 const WAITING: Platform = platform!("SELECT count(*) FROM outbox");
@@ -56,6 +59,13 @@ impl Store {
                 Ok(Some(bundle))
             }
         }
+    }
+
+    /// The leaves from `first` up to, not with, `end`, with their indices; those that are there.
+    pub(crate) async fn leaves(&self, first: u64, end: u64) -> Result<Vec<(u64, Vec<u8>)>, StoreError> {
+        let (Ok(from), Ok(until)) = (i64::try_from(first), i64::try_from(end)) else { return Ok(Vec::new()) };
+        let rows = self.log_rows(INDEXED_ENTRIES, &[from.into(), until.into()]).await?;
+        rows.iter().map(|row| Ok((row.count(0)?, row.blob(1)?.to_vec()))).collect()
     }
 
     /// The leaf at an index of the log.

@@ -10,6 +10,8 @@ mod disk_full;
 mod hardware_token;
 #[path = "end_to_end/newcomer.rs"]
 mod newcomer;
+#[path = "end_to_end/reading.rs"]
+mod reading;
 #[path = "end_to_end/two_servers.rs"]
 mod two_servers;
 #[path = "end_to_end/witness.rs"]

@@ -50,6 +50,30 @@ CREATE TABLE log_witnessed (
     note TEXT NOT NULL
 ){strict};
 
+-- The index of the log, for searches: derived from it, and built anew if its rows are dropped. A small segment
+-- (level 0) has 4,096 entries, a large one (level 1) 65,536. `times`: of each 256 entries the earliest and the latest
+-- time, 8 bytes each.
+CREATE TABLE log_segment (
+    level {int} NOT NULL,
+    segment {int} NOT NULL,
+    times {blob} NOT NULL,
+    PRIMARY KEY (level, segment)
+){strict};
+CREATE TABLE log_segment_page (
+    level {int} NOT NULL,
+    segment {int} NOT NULL,
+    -- The first of the terms in it.
+    first {int} NOT NULL,
+    data {blob} NOT NULL,
+    PRIMARY KEY (level, segment, first)
+){strict};
+-- One row: how many entries are in segments.
+CREATE TABLE log_indexed (
+    id {int} PRIMARY KEY,
+    size {int} NOT NULL
+){strict};
+INSERT INTO log_indexed (id, size) VALUES (0, 0);
+
 CREATE TABLE job (
     id {blob} PRIMARY KEY,
     kind TEXT NOT NULL,

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
+use super::events::{EventFilter, EventFormat, Report, WorkingHours};
+
 /// Where the log is, and by which key it is trusted.
 #[derive(Clone, Debug, Args)]
 pub struct LogPlace {
@@ -69,6 +71,99 @@ Examples:
         /// Most entries to show
         #[arg(long, default_value_t = 20)]
         limit: u64,
+    },
+    /// Find events, the newest first
+    #[command(after_help = "\
+Examples:
+  tenet log search --since 24h --outcome refused
+  tenet log search --actor opr_01j... --activity account --limit 500 --json
+  tenet log search --text 'policy-forbids SD-1'
+  tenet log search ./copy --key log.vkey --object rec_01j...
+
+Of the server of your profile its index is asked, as an operator; each event comes with the times
+that witnesses vouch for. A place that is given is verified and read to its end.")]
+    Search {
+        /// Which log
+        #[command(flatten)]
+        place: LogPlace,
+        /// Which events
+        #[command(flatten)]
+        filter: EventFilter,
+        /// Most events
+        #[arg(long, default_value_t = 100)]
+        limit: usize,
+        /// The oldest first
+        #[arg(long)]
+        oldest: bool,
+    },
+    /// Show the newest entries, and with -f those that come
+    #[command(after_help = "\
+Examples:
+  tenet log tail -f
+  tenet log tail -f --severity high --json
+  tenet log tail -n 50 https://witness.example:8441/0f3a... --ca witness-ca.pem --key log.vkey
+
+While it follows, the log must continue what it was: one that was rewritten is an error.")]
+    Tail {
+        /// Which log
+        #[command(flatten)]
+        place: LogPlace,
+        /// Which events
+        #[command(flatten)]
+        filter: EventFilter,
+        /// How many of the newest entries to look at first
+        #[arg(short = 'n', long, default_value_t = 20)]
+        lines: u64,
+        /// Go on with those that come
+        #[arg(short, long)]
+        follow: bool,
+    },
+    /// Count what reviewers ask for
+    #[command(after_help = "\
+Examples:
+  tenet log report denials --since 7d
+  tenet log report after-hours --hours 08:00-18:00+01:00 --csv > after-hours.csv
+  tenet log report access-by-record ./copy --key log.vkey --account acc_01j...
+
+A table with bars, CSV for spreadsheets, or --json. Of the server of your profile its index is asked,
+as an operator; a place that is given is verified and read to its end.")]
+    Report {
+        /// Which report
+        report: Report,
+        /// Which log
+        #[command(flatten)]
+        place: LogPlace,
+        /// Which events
+        #[command(flatten)]
+        filter: EventFilter,
+        /// Working hours, Monday to Friday, and their zone
+        #[arg(long, value_name = "HH:MM-HH:MM+HH:MM", default_value = "08:00-18:00Z")]
+        hours: WorkingHours,
+        /// As comma-separated values
+        #[arg(long)]
+        csv: bool,
+    },
+    /// Verify the log and write its events to a file for other tools
+    #[command(after_help = "\
+Examples:
+  tenet log extract --format parquet --out events.parquet
+  tenet log extract --format ocsf --out denials.jsonl --outcome refused --since 30d
+  tenet log extract ./copy --key log.vkey --format csv --out events.csv
+
+The file is there once it is complete. `ocsf` is the log's own entries, one a line, byte for byte.")]
+    Extract {
+        /// Which log
+        #[command(flatten)]
+        place: LogPlace,
+        /// Which events
+        #[command(flatten)]
+        filter: EventFilter,
+        /// In which form
+        #[arg(long, value_name = "FORM")]
+        format: EventFormat,
+        /// The file
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
     },
     /// Verify the log and list its gaps: when nothing was recorded, and why
     #[command(after_help = "\

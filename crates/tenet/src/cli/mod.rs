@@ -1,6 +1,7 @@
 //! The command line: every command, option and example. What each does is in `commands`.
 
 mod data;
+mod events;
 mod ledger;
 mod platform;
 mod reference;
@@ -10,6 +11,7 @@ mod serve;
 use clap::{Parser, Subcommand};
 
 pub use data::{Locate, ObjectCommand, RecordCommand, RecordSource, RepositoryCommand, RepositoryCreate};
+pub use events::{EventFilter, EventFormat, Report, WorkingHours};
 pub use ledger::{LogCommand, LogPlace, VerifyCertificate};
 pub use platform::{
     AccountCommand, ClientCommand, ClientCreate, ClientCredential, KeysCommand, OperatorCommand,

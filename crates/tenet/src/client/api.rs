@@ -187,7 +187,11 @@ impl Api {
             if let Some(Value::Array(more)) = page.get_mut("items").map(Value::take) {
                 items.extend(more);
             }
-            cursor = page.get("next").and_then(Value::as_str).map(str::to_owned);
+            cursor = match page.get("next") {
+                Some(Value::String(text)) => Some(text.clone()),
+                Some(Value::Number(number)) => Some(number.to_string()),
+                _ => None,
+            };
             if cursor.is_none() || items.len() >= most {
                 items.truncate(most);
                 return Ok(items);

@@ -11,7 +11,7 @@ use rustls_pki_types::{CertificateDer, pem::PemObject};
 use serde_json::{Value, json};
 use tokio::runtime::Handle;
 
-use super::{Session, gaps, recover};
+use super::{Session, events, extract, gaps, recover, report};
 use crate::{
     cli::{LogCommand, LogPlace},
     client::{Api, Pinned},
@@ -39,6 +39,18 @@ pub(super) async fn run(session: &Session, command: LogCommand) -> Result<(), Fa
             let entries = at(session, &place, move |source, _| show(source, &key, from, limit)).await?;
             session.out.list(&entries, COLUMNS)
         }
+        LogCommand::Search { place, filter, limit, oldest } => {
+            events::search(session, &place, &filter, limit, oldest).await
+        }
+        LogCommand::Tail { place, filter, lines, follow } => {
+            events::tail(session, &place, &filter, lines, follow).await
+        }
+        LogCommand::Report { report, place, filter, hours, csv } => {
+            report::run(session, report, &place, &filter, hours, csv).await
+        }
+        LogCommand::Extract { place, filter, format, out } => {
+            extract::run(session, &place, &filter, format, out).await
+        }
         LogCommand::Gaps { place, alarms } => gaps::run(session, &place, alarms).await,
         LogCommand::Prove { index, place, out } => {
             let key = trusted_key(session, place.key.as_deref(), place.place.as_deref())?;
@@ -56,7 +68,7 @@ pub(super) async fn run(session: &Session, command: LogCommand) -> Result<(), Fa
     }
 }
 
-const COLUMNS: &[output::Column] = &[
+pub(super) const COLUMNS: &[output::Column] = &[
     ("index", "/index"),
     ("time", "/time"),
     ("activity", "/activity"),
@@ -333,7 +345,7 @@ fn show(
     Ok(shown)
 }
 
-fn describe(index: u64, entry: &[u8]) -> Result<Value, Failure> {
+pub(super) fn describe(index: u64, entry: &[u8]) -> Result<Value, Failure> {
     let event =
         Event::decode(entry).map_err(|error| not_verified(&ledger::Failure::NotAnEvent { index, error }))?;
     let leaf: Value = serde_json::from_slice(entry).unwrap_or_default();

@@ -7,7 +7,7 @@ use access::Access;
 use base::{Context, Secret, SecretBytes, ServerId, Timestamp};
 use keys::Keys;
 use ledger::{Act, Activity, Interface, LogSigner, ObjectRef};
-use store::{JobRunner, Sequencer, ServerRow, Store};
+use store::{Indexer, JobRunner, Sequencer, ServerRow, Store};
 use tokio::sync::watch;
 use vault::{Vault, VaultConfig};
 use web::{App, AppParts, Limits, Rate};
@@ -57,6 +57,7 @@ struct Server {
     row: ServerRow,
     runner: JobRunner,
     sequencer: Sequencer,
+    indexer: Indexer,
     witnesses: Option<Witnesses>,
     duties: Duties,
     certificate: Arc<CurrentCertificate>,
@@ -124,6 +125,8 @@ async fn start(loaded: &Loaded, context: &Context) -> Result<Server, Failure> {
     let runner = JobRunner::new(opened.data.clone(), handlers.into_iter().flatten().collect());
     let sequencer = Sequencer::new(opened.data.clone(), Arc::clone(&signer))
         .map_err(|error| Failure::fault("the log can't be continued", &error))?;
+    let indexer = Indexer::new(opened.data.clone())
+        .map_err(|error| Failure::fault("the log can't be indexed", &error))?;
     let link = first_link(&access, &directory, &address, &authority).await?;
     let app = App::new(AppParts {
         access: access.clone(),
@@ -167,6 +170,7 @@ async fn start(loaded: &Loaded, context: &Context) -> Result<Server, Failure> {
         row,
         runner,
         sequencer,
+        indexer,
         witnesses,
         duties,
         certificate,
@@ -188,6 +192,7 @@ impl Server {
             row,
             runner,
             sequencer,
+            indexer,
             witnesses,
             duties,
             certificate,
@@ -206,6 +211,10 @@ impl Server {
             let stop = stop.clone();
             async move { runner.run(stop).await }
         });
+        let indexing = tokio::spawn({
+            let stop = stop.clone();
+            async move { indexer.run(stop).await }
+        });
         let row = Arc::new(row);
         let housekeeping = tokio::spawn(duties.run(Arc::clone(&row), stop.clone()));
         let serving = listeners
@@ -215,7 +224,7 @@ impl Server {
         // A listener that fails ends the server as a whole: half a server helps nobody.
         let finish = std::time::Duration::from_secs(FINISH_SECONDS);
         if *stop.borrow() {
-            for (what, task) in [("jobs", jobs), ("housekeeping", housekeeping)] {
+            for (what, task) in [("jobs", jobs), ("housekeeping", housekeeping), ("indexing", indexing)] {
                 if tokio::time::timeout(finish, task).await.is_err() {
                     tracing::warn!(what, "not finished in time; it is taken up at the next start");
                 }
@@ -223,6 +232,7 @@ impl Server {
         } else {
             jobs.abort();
             housekeeping.abort();
+            indexing.abort();
         }
         if let Err(error) = keys.close().await {
             tracing::warn!(%error, "uses of keys since the last minute are not recorded");

@@ -5,6 +5,7 @@ mod batch;
 mod certificates;
 mod clients;
 mod enrol;
+mod events;
 mod health;
 mod holds;
 mod keys;
@@ -89,6 +90,8 @@ fn operators() -> Vec<Route> {
         .finds()
         .changes()
         .events(&[Did::OperatorRevoke]),
+        route::<events::__path_search, _, _>("log", Operator(Action::LogRead), events::search)
+            .events(&[Did::LogSearch]),
     ]
 }
 

@@ -326,4 +326,31 @@ testkit::on_both_engines! {
         world.call(ask("GET", "/log/proof/99999999")).await.expect(404);
         world.call(ask("GET", "/log/proof/-1")).await.expect(400);
     }
+
+    async fn the_log_is_searched_and_that_is_in_it(h: Harness) {
+        let world = World::new(h).await;
+        let search = |query: &str| ask("GET", format!("/v1/log/events?{query}")).bearer(&world.operator);
+        world.drain().await;
+        let found = world.call(search("activity=account.create&limit=1")).await.expect(200).json();
+        assert_eq!(found["items"][0]["event"]["metadata"]["event_code"], "account.create");
+        assert_eq!(found["items"][0].get("not_before"), None, "no witness vouches for anything here");
+        let all = world.call(search("order=oldest&limit=2")).await.expect(200).json();
+        let rest = world.call(search(&format!("order=oldest&limit=2&cursor={}", all["next"]))).await.expect(200).json();
+        assert_eq!((&all["items"][1]["index"], &rest["items"][0]["index"]), (&json!(1), &json!(2)));
+        // The record of a search says by what was searched, and no word of what for.
+        let asked = world.call(search("text=Ann+Smith&outcome=success")).await.expect(200);
+        assert_eq!(world.events_of(&asked), ["log.search"]);
+        let leaf = world.leaves().into_iter().rfind(|leaf| name_of(leaf) == "log.search").unwrap();
+        assert!(leaf.contains("\"by\":\"outcome text\"") && !leaf.to_lowercase().contains("smith"), "{leaf}");
+        for (query, field) in [
+            ("activity=nothing.such", "activity"), ("actor=somebody", "actor"), ("outcome=good", "outcome"),
+            ("severity=6", "severity"), ("severity=0", "severity"), ("text=-", "text"), ("text=", "text"),
+            ("text=a+b+c+d+e+f+g+h+i", "text"), ("from=yesterday", "from"), ("until=1", "until"), ("order=up", "order"),
+            ("cursor=-1", "cursor"), ("limit=0", "limit"), ("limit=1001", "limit"), ("account=acc_1", "account"),
+            ("object=", "object"), ("colour=red", "colour"),
+        ] {
+            let refused = world.call(search(query)).await.expect(400);
+            assert_eq!(refused.text("/field"), field, "{query}");
+        }
+    }
 }

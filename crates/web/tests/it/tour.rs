@@ -206,6 +206,8 @@ impl Tour {
             json!({"secret": link.text("/secret"), "name": "Grace", "public_key": public(&key.public())});
         let auditor = self.go("POST", "/v1/enrol", &[], |ask| ask.json(&body)).await.text("/id");
         self.operator("GET", "/v1/operators", &[], None).await;
+        let found = self.operator("GET", "/v1/log/events", &[], None).await;
+        assert!(found.json()["items"].is_array() && found.json()["size"].is_u64());
         self.operator("POST", "/v1/operators/{operator}/revoke", &[&auditor], None).await;
         let form = format!(
             "grant_type=client_credentials&client_id={}&client_secret={}",

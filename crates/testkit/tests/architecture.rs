@@ -21,8 +21,9 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("access", &["base", "ledger", "store", "keys"]),
     ("vault", &["base", "ledger", "store", "keys", "access"]),
     ("witness", &["base", "ledger"]),
+    ("rules", &["base", "ledger"]),
     ("web", &["base", "ledger", "store", "keys", "access", "vault", "witness"]),
-    ("tenet", &["base", "ledger", "store", "keys", "access", "vault", "witness", "web"]),
+    ("tenet", &["base", "ledger", "store", "keys", "access", "vault", "witness", "rules", "web"]),
     ("testkit", &["base", "ledger", "store"]),
 ];
 
@@ -45,12 +46,16 @@ const CONFINED: &[(&str, &[&str])] = &[
     ("tower-http", &["web"]),
     ("utoipa", &["web"]),
     ("governor", &["web"]),
+    ("rsigma-eval", &["rules"]),
+    ("rsigma-parser", &["rules"]),
+    ("csv", &["tenet"]),
+    ("parquet", &["tenet"]),
     ("reqwest", &["tenet"]),
     ("clap", &["tenet"]),
 ];
 
 /// Rooms without input or output: nothing here that opens a file or a socket, or waits.
-const PURE: &[&str] = &["base", "ledger"];
+const PURE: &[&str] = &["base", "ledger", "rules"];
 const IMPURE_LIBRARIES: &[&str] = &["tokio", "futures", "reqwest", "fs4", "tempfile", "tracing"];
 
 #[test]

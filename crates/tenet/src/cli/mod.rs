@@ -19,7 +19,7 @@ pub use platform::{
 };
 pub use reference::reference;
 pub use refusal::{is_answer, refusal, wants_json};
-pub use serve::{ConfigCommand, Quickstart, SettingArgs, WitnessArgs};
+pub use serve::{ConfigCommand, Quickstart, RulesCommand, SettingArgs, WitnessArgs};
 
 /// A store that keeps customers apart, seals their data with your keys, and records whatever it does
 #[derive(Debug, Parser)]
@@ -131,15 +131,21 @@ to trust. It can be used once.")]
     #[command(after_help = "\
 Examples:
   tenet witness --data /srv/witness --listen 0.0.0.0:8441 --log log.example/tenet+1234abcd+Aa...
-  tenet witness --data /srv/witness
+  tenet witness --data /srv/witness --rules ./rules --alerts-to hook.txt
 
 Run it on another machine, under other people than those who run the server. The first start makes
 its keys and a certificate authority (ca.pem), and prints the lines for the server's witness policy;
 later ones know the logs that were given before. It speaks C2SP tlog-witness and tlog-mirror. What a
 log signed and should not have is kept under logs/*/evidence.
 
+It watches what it copies: rules of Sigma over every entry, a log that falls silent, a log that forks.
+Alarms go into alerts.jsonl in its directory and, with --alerts-to, to an address as JSON.
+
 Ctrl-C lets requests end, then stops.")]
     Witness(WitnessArgs),
+    /// The rules that a witness runs over the log
+    #[command(subcommand)]
+    Rules(RulesCommand),
     /// Verify a certificate of deletion, offline
     VerifyCertificate(VerifyCertificate),
     /// The configuration

@@ -67,9 +67,49 @@ pub struct WitnessArgs {
     /// The address under which logs reach it [default: https://, the host and port of --listen]
     #[arg(long, value_name = "URL")]
     pub public_url: Option<String>,
+    /// Rules of Sigma to run over every entry, beside those that Tenet brings: files *.yml and *.yaml
+    #[arg(long, value_name = "DIR", help_heading = "What it watches for")]
+    pub rules: Option<PathBuf>,
+    /// Leave out the rules that Tenet brings
+    #[arg(long, requires = "rules", help_heading = "What it watches for")]
+    pub only_these_rules: bool,
+    /// Alarm when a log has not grown for so many seconds; servers write a heartbeat every 30
+    #[arg(long, value_name = "SECONDS", default_value_t = 90, value_parser = clap::value_parser!(u32).range(5..=86_400),
+        help_heading = "What it watches for")]
+    pub silence: u32,
+    /// Where alarms are sent, besides alerts.jsonl: a file, readable by its owner alone, with the address on its first
+    /// line and headers to send on others
+    #[arg(long, value_name = "FILE", help_heading = "What it watches for")]
+    pub alerts_to: Option<PathBuf>,
+    /// The certificate authority of that address [default: those that the system trusts]
+    #[arg(long, value_name = "FILE", requires = "alerts_to", help_heading = "What it watches for")]
+    pub alerts_ca: Option<PathBuf>,
     /// The form of the process's own log: text or json
     #[arg(long, value_name = "FORMAT", default_value = "text", value_parser = ["text", "json"])]
     pub log_format: String,
+}
+
+/// `tenet rules`.
+#[derive(Debug, Subcommand)]
+pub enum RulesCommand {
+    /// Check files of rules, and say what is wrong
+    #[command(after_help = "\
+Examples:
+  tenet rules check ./rules
+  tenet rules check ./rules/our-own.yml --json
+
+Rules are Sigma's, with correlations. A field that no event of the log has is an error: such a rule
+could never fire. Fields are those of OCSF as they are in the log, and under `tenet` by short names.")]
+    Check {
+        /// Files, or directories with files *.yml and *.yaml
+        #[arg(required = true, value_name = "FILE|DIR")]
+        places: Vec<PathBuf>,
+    },
+    /// Print the rules that Tenet brings
+    #[command(after_help = "\
+Examples:
+  tenet rules show > starter.yml")]
+    Show,
 }
 
 /// `tenet config`.

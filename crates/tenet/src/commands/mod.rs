@@ -17,6 +17,7 @@ mod record;
 mod recover;
 mod report;
 mod repository;
+mod rules;
 mod up;
 mod verify_certificate;
 mod witness;
@@ -74,6 +75,7 @@ pub fn run(cli: Cli, environment: Environment, context: Context) -> Result<(), F
     match cli.command {
         Command::Up(arguments) => up::run(&session, &arguments),
         Command::Witness(arguments) => witness::run(&session, &arguments),
+        Command::Rules(command) => rules::run(&session, command),
         Command::Config(command) => config::run(&session, command),
         Command::Profile(command) => profile::run(&session, command),
         Command::VerifyCertificate(arguments) => verify_certificate::run(&session, &arguments),

@@ -1,5 +1,8 @@
 //! `tenet witness`.
 
+use std::sync::Arc;
+
+use rules::RuleSet;
 use serde_json::json;
 
 use super::Session;
@@ -9,7 +12,7 @@ use crate::{
     failure::{Exit, Failure},
     offline::read_vkey,
     output,
-    server::{self, WitnessReady, WitnessSettings},
+    server::{self, Route, WitnessReady, WitnessSettings},
 };
 
 pub(super) fn run(session: &Session, arguments: &WitnessArgs) -> Result<(), Failure> {
@@ -18,7 +21,18 @@ pub(super) fn run(session: &Session, arguments: &WitnessArgs) -> Result<(), Fail
         logging.format.value = "json";
     }
     server::init_logging(&logging);
+    let mut rules = RuleSet::new();
+    if !arguments.only_these_rules {
+        rules = RuleSet::starter().map_err(|error| Failure::usage(error.to_string()))?;
+    }
+    if let Some(place) = &arguments.rules {
+        super::rules::add(&mut rules, place)?;
+    }
+    let route = arguments.alerts_to.as_deref().map(|path| Route::read(path, arguments.alerts_ca.as_deref()));
     let settings = WitnessSettings {
+        rules,
+        silence: base::Duration::from_seconds(arguments.silence.into()),
+        route: route.transpose()?.map(Arc::new),
         data: match &arguments.data {
             Some(data) => data.clone(),
             None => home(session)?,

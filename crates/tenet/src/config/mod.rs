@@ -18,7 +18,7 @@ pub use field::{Address, Choice, Number, Span};
 pub use files::load_to_start;
 pub use load::{Arguments, ConfigError, Environment, Loaded, Source, load};
 pub use reference::{reference, reference_json};
-pub use secret_file::{SecretFileError, read_secret_file};
+pub use secret_file::{SecretFileError, read_secret_file, read_secret_lines};
 pub use settings::{
     Config, DatabaseConfig, KeysConfig, LedgerConfig, LifecycleConfig, LimitsConfig, LoggingConfig,
     ObjectsConfig, ServerConfig,

@@ -40,23 +40,41 @@ pub enum SecretFileError {
 
 /// The secret in `path`, without the newline at its end.
 pub fn read_secret_file(path: &Path) -> Result<Secret<String>, SecretFileError> {
+    let text = read(path)?;
+    let line = text.expose().trim_end_matches(['\r', '\n']);
+    if line.is_empty() || line.contains(['\r', '\n']) {
+        return Err(SecretFileError::Shape { path: path.to_owned() });
+    }
+    Ok(Secret::new(line.to_owned()))
+}
+
+/// The lines of a secret in `path`, at least one, without empty ones.
+pub fn read_secret_lines(path: &Path) -> Result<Secret<Vec<String>>, SecretFileError> {
+    let text = read(path)?;
+    let lines: Vec<String> =
+        text.expose().lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect();
+    if lines.is_empty() {
+        return Err(SecretFileError::Shape { path: path.to_owned() });
+    }
+    Ok(Secret::new(lines))
+}
+
+fn read(path: &Path) -> Result<Secret<String>, SecretFileError> {
     let io = |source| SecretFileError::Io { path: path.to_owned(), source };
     let mut file = std::fs::File::open(path).map_err(io)?;
     let mode = file.metadata().map_err(io)?.permissions().mode() & 0o777;
     if mode & 0o077 != 0 {
         return Err(SecretFileError::Exposed { path: path.to_owned(), mode });
     }
-    let shape = || SecretFileError::Shape { path: path.to_owned() };
     // Large enough from the start, so that growing leaves no copy behind.
     let mut read = String::with_capacity(MAX_SECRET_BYTES as usize + 1);
     let outcome = (&mut file).take(MAX_SECRET_BYTES + 1).read_to_string(&mut read);
     let text = Secret::new(read);
     outcome.map_err(io)?;
-    let line = text.expose().trim_end_matches(['\r', '\n']);
-    if line.is_empty() || text.expose().len() as u64 > MAX_SECRET_BYTES || line.contains(['\r', '\n']) {
-        return Err(shape());
+    if text.expose().len() as u64 > MAX_SECRET_BYTES {
+        return Err(SecretFileError::Shape { path: path.to_owned() });
     }
-    Ok(Secret::new(line.to_owned()))
+    Ok(text)
 }
 
 #[cfg(test)]

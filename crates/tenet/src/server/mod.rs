@@ -1,6 +1,7 @@
 //! `tenet up`: what a server is made of, brought up in order and taken down in reverse. And `tenet witness`, which
 //! shares its listeners and certificates.
 
+mod alarms;
 pub mod authority;
 mod blobs;
 mod boot;
@@ -11,9 +12,11 @@ mod provider;
 mod recovery;
 mod stop;
 mod stores;
+mod watching;
 mod witness;
 mod witnesses;
 
+pub use alarms::Route;
 pub use boot::{FIRST_LINK, Ready, run};
 pub use logging::init as init_logging;
 pub use recovery::Recovery;

@@ -11,6 +11,7 @@ use std::{
 
 use base::{Context, Secret, SecretBytes};
 use ledger::LogVerifier;
+use rules::RuleSet;
 use tokio::sync::watch;
 use web::{Limits, Rate, WitnessApp};
 use witness::{Voices, Witness};
@@ -20,8 +21,10 @@ use crate::{
     data_dir::DataDir,
     failure::{Exit, Failure},
     server::{
+        alarms::{Alarms, Route},
         authority::{Authority, CurrentCertificate},
         listen, stop,
+        watching::Watching,
     },
 };
 
@@ -44,6 +47,12 @@ pub struct WitnessSettings {
     pub name: Option<String>,
     /// Logs that it knows from now on, beside those it knew before.
     pub logs: Vec<LogVerifier>,
+    /// The rules that it runs over every entry.
+    pub rules: RuleSet,
+    /// After how long without an entry a log is silent.
+    pub silence: base::Duration,
+    /// Where alarms go, besides a file.
+    pub route: Option<Arc<Route>>,
 }
 
 /// What a witness that is ready says of itself.
@@ -113,15 +122,35 @@ pub async fn run(
         peer_rate: Rate::new(200, 400),
         ..Limits::default()
     };
-    let app = WitnessApp::new(Arc::new(witness), limits, context.clone(), env!("CARGO_PKG_VERSION"));
+    let witness = Arc::new(witness);
+    let alarms = Arc::new(Alarms::new(&settings.data, settings.route.is_some()));
+    let watching = Watching::open(
+        Arc::clone(&witness),
+        Arc::clone(&alarms),
+        &settings.rules,
+        settings.silence,
+        &directory.file("watch"),
+        context.clone(),
+    )
+    .map_err(|why| Failure::new(Exit::Failure, "watch", "the logs can't be watched").why(why))?;
+    let app = WitnessApp::new(witness, limits, context.clone(), env!("CARGO_PKG_VERSION"));
     announce(&ready)?;
     let renewal =
         tokio::spawn(renew(authority, Arc::clone(&certificate), names, context.clone(), stop.clone()));
+    let watching = tokio::spawn(watching.run(stop.clone()));
+    let delivering = settings.route.clone().map(|route| {
+        let stop = stop.clone();
+        tokio::spawn(async move { alarms.deliver(&route, stop).await })
+    });
     let serving = listeners
         .into_iter()
         .map(|listener| web::serve(app.clone(), Arc::clone(&certificate), listener, stop.clone()));
     let served = futures::future::try_join_all(serving).await;
     renewal.abort();
+    // An alarm that is being delivered may end; what is not is in the file.
+    for task in [Some(watching), delivering].into_iter().flatten() {
+        let _ = tokio::time::timeout(std::time::Duration::from_secs(5), task).await;
+    }
     served
         .map(|_| ())
         .map_err(|error| Failure::new(Exit::Failure, "serve", "the witness failed").why(error.to_string()))

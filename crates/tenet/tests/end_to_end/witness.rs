@@ -11,9 +11,13 @@ struct Witness {
 
 impl Witness {
     fn start(world: &World, key: &str, listen: &str) -> Self {
+        Self::start_with(world, key, listen, &[])
+    }
+    fn start_with(world: &World, key: &str, listen: &str, more: &[&str]) -> Self {
         let data = world.directory.path().join("witness");
-        let arguments =
-            ["witness", "--json", "--data", data.to_str().unwrap(), "--listen", listen, "--log", key];
+        let mut arguments =
+            vec!["witness", "--json", "--data", data.to_str().unwrap(), "--listen", listen, "--log", key];
+        arguments.extend(more);
         let process = world.spawn(world.tenet(&arguments));
         let policy = world.directory.path().join("policy");
         let line =
@@ -278,4 +282,102 @@ fn wrong_witnesses_are_told_before_the_start() {
     let (exit, error) = world.fails(&["witness", "--data", &wanted]);
     assert_eq!(exit, 2);
     assert!(text(&error, "/do").contains("--log"), "{error}");
+}
+
+/// Takes alarms as an HTTP server does, and refuses the first.
+fn receiver() -> (String, std::sync::mpsc::Receiver<(String, Value)>) {
+    use std::io::{Read, Write};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}/hook", listener.local_addr().unwrap());
+    let (sender, receiver) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let mut is_first = true;
+        for connection in listener.incoming() {
+            let mut connection = BufReader::new(connection.unwrap());
+            let mut head = String::new();
+            while !head.ends_with("\r\n\r\n") {
+                if connection.read_line(&mut head).unwrap() == 0 {
+                    break;
+                }
+            }
+            let length = head.to_lowercase();
+            let length = length.lines().find_map(|line| line.strip_prefix("content-length: ")).unwrap();
+            let mut body = vec![0; length.trim().parse().unwrap()];
+            connection.read_exact(&mut body).unwrap();
+            let status = if is_first { "503 Service Unavailable" } else { "204 No Content" };
+            let answer = format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+            connection.get_mut().write_all(answer.as_bytes()).unwrap();
+            if !std::mem::take(&mut is_first)
+                && sender.send((head, serde_json::from_slice(&body).unwrap())).is_err()
+            {
+                return;
+            }
+        }
+    });
+    (address, receiver)
+}
+
+#[test]
+fn rules_run_at_the_witness_and_alarms_arrive() {
+    use std::os::unix::fs::PermissionsExt;
+    let world = World::new();
+    let (listen, key) = enrolled(&world);
+    let (address, arrived) = receiver();
+    let hook = world.directory.path().join("hook");
+    fs::write(&hook, format!("{address}\nX-Token: sesame\n")).unwrap();
+    fs::set_permissions(&hook, fs::Permissions::from_mode(0o600)).unwrap();
+    let rules = world.directory.path().join("rules");
+    fs::create_dir(&rules).unwrap();
+    let rule = "title: An account was made\nid: 00000000-0000-4000-8000-000000000001\nlogsource: {product: tenet}\n\
+        detection:\n  made:\n    tenet.activity: account.create\n  condition: made\nlevel: low\n";
+    fs::write(rules.join("own.yml"), rule).unwrap();
+    let more = ["--rules", rules.to_str().unwrap(), "--alerts-to", hook.to_str().unwrap()];
+    let witness = Witness::start_with(&world, &key, "localhost:0", &more);
+    let server = up(&world, &listen, &witness);
+    witnessed(&world, &witness);
+    let account = text(&world.json(&["account", "create", "one"]), "/id").to_owned();
+    let link = world.json(&["operator", "link", "--role", "administrator"]);
+    world.json(&["enrol", text(&link, "/link"), "--name", "second", "--save", "second"]);
+
+    let mut titles = Vec::new();
+    while titles.len() < 3 {
+        let (head, alarm) = arrived.recv_timeout(Deadline::MOST).unwrap();
+        assert!(head.to_lowercase().contains("x-token: sesame"), "{head}");
+        assert_eq!(alarm["kind"], "rule");
+        let entry = world.json(&["log", "show", "--from", &alarm["index"].to_string(), "--limit", "1"]);
+        assert_eq!(entry[0]["event"]["metadata"]["uid"], alarm["event"], "{alarm}");
+        if alarm["title"] == "An account was made" {
+            assert_eq!((text(&alarm, "/object"), text(&alarm, "/level")), (account.as_str(), "low"));
+        }
+        titles.push(text(&alarm, "/title").to_owned());
+    }
+    // The first administrator was enrolled before the witness came: it watches from the first entry on.
+    assert_eq!(titles, ["A new administrator", "An account was made", "A new administrator"]);
+    // A witness that starts again goes on where it was.
+    let alarms = witness.data.join("alerts.jsonl");
+    let before = fs::read_to_string(&alarms).unwrap();
+    let listen = witness.process.listen();
+    assert_eq!(witness.process.stop(), 0);
+    let witness = Witness::start_with(&world, &key, &listen, &more);
+    witnessed(&world, &witness);
+    world.json(&["account", "create", "two", "--as", "default"]);
+    let (_, alarm) = arrived.recv_timeout(Deadline::MOST).unwrap();
+    assert_eq!(alarm["title"], "An account was made");
+    let after = fs::read_to_string(&alarms).unwrap();
+    assert!(after.starts_with(&before) && after.lines().count() == before.lines().count() + 1, "{after}");
+    assert_eq!(fs::metadata(&alarms).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(server.stop(), 0);
+    assert_eq!(witness.process.stop(), 0);
+    // A rule that could never fire is refused before the witness starts.
+    fs::write(rules.join("typo.yml"), rule.replace("tenet.activity", "tenet.actvity")).unwrap();
+    let (exit, error) = world.fails(&["rules", "check", rules.to_str().unwrap()]);
+    assert!(exit == 2 && text(&error, "/why").contains("tenet.activity"), "{error}");
+    let (exit, _) = world.fails(&[
+        "witness",
+        "--data",
+        witness.data.to_str().unwrap(),
+        "--rules",
+        rules.to_str().unwrap(),
+    ]);
+    assert_eq!(exit, 2);
 }

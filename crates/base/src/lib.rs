@@ -7,6 +7,7 @@ mod classification;
 mod context;
 mod fault;
 mod id;
+mod ntp;
 mod secret;
 mod time;
 
@@ -18,5 +19,6 @@ pub use id::{
     AccountId, CertificateId, ClientId, DataKeyId, EventId, HoldId, Id, IdError, IdKind, JobId, ObjectId,
     OperatorId, RecordId, RepositoryId, RequestId, ServerId, TokenId, kinds,
 };
+pub use ntp::{NTP_PACKET_BYTES, NtpError, NtpSample, NtpVerdict, ntp_answer, ntp_request, ntp_verdict};
 pub use secret::{Secret, SecretBytes, constant_time_eq};
 pub use time::{Duration, TimeError, Timestamp};

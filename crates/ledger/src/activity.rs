@@ -153,6 +153,9 @@ catalogue! {
     ServerStop "server.stop" ApplicationLifecycle 4 "Stop" Informational ["RR-5"] "a server stops in order.";
     ServerHeartbeat "server.heartbeat" ApplicationLifecycle 99 "" Informational ["AO-1"] "a server shows, in the log, that it runs and records.";
     LogGap "log.gap" DetectionFinding 1 "Create" High ["AO-1"] "a server's heartbeats left a gap, or its clock was moved: `cause` says which.";
+    ClockMeasure "clock.measure" ApplicationLifecycle 99 "" Informational ["EL-5"] "the server's clock is held against NTP servers.";
+    ClockSkew "clock.skew" DetectionFinding 1 "Create" High ["EL-5"] "the server's clock is off by more than the limit, or nobody can tell: events are marked.";
+    ClockSync "clock.sync" ApplicationLifecycle 99 "" Low ["EL-5"] "the server's clock is known to be right again.";
     ServerCrashDetected "server.crash-detected" ApplicationError 1 "General Error" High ["RR-5"] "a server finds that it did not stop in order the last time.";
     ConfigLoad "config.load" ApplicationLifecycle 99 "" Low ["RR-5"] "a configuration takes effect.";
     SchemaMigrate "schema.migrate" ApplicationLifecycle 99 "" Low ["RR-5" "SD-3"] "the database's schema is brought to this version.";

@@ -325,6 +325,8 @@ impl<'a> Cursor<'a> {
         }
         self.literal(",\"unmapped\":{\"interface\":\"")?;
         Interface::from_word(std::str::from_utf8(self.string()?).ok()?)?;
+        // At most one: optional, and in no other place.
+        let _ = self.has(",\"clock\":\"unsynchronised\"");
         if !event::has_object(class) {
             self.literal(",\"object\":")?;
             self.object()?;

@@ -45,12 +45,24 @@ pub struct Event {
     time: Timestamp,
     origin: Origin,
     act: Act,
+    clock_doubtful: bool,
 }
+
+/// What an event says of its time while the server's clock is not known to be right: `unmapped.clock`.
+pub(crate) const CLOCK_DOUBTFUL: &str = "unsynchronised";
 
 impl Event {
     /// An event of all its parts; there is no other way to make one.
     pub fn new(id: EventId, time: Timestamp, origin: Origin, act: Act) -> Self {
-        Self { id, time, origin, act }
+        Self { id, time, origin, act, clock_doubtful: false }
+    }
+
+    /// Says in the event that the server's clock is not known to be right (EL-5). Its place in the log is, and so are
+    /// the times that witnesses give.
+    #[must_use]
+    pub fn with_doubtful_clock(mut self) -> Self {
+        self.clock_doubtful = true;
+        self
     }
 
     /// Its id.
@@ -211,6 +223,9 @@ impl Event {
     fn unmapped(&self, json: &mut Json) {
         let act = &self.act;
         json.raw(",\"unmapped\":{\"interface\":").literal(self.origin.interface.as_str());
+        if self.clock_doubtful {
+            json.raw(",\"clock\":").literal(CLOCK_DOUBTFUL);
+        }
         if !has_object(act.activity.class()) {
             json.raw(",\"object\":");
             object(json, &act.object);

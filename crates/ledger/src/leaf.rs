@@ -6,7 +6,10 @@ use std::{borrow::Cow, fmt, ops::Deref};
 use base::Timestamp;
 use serde::{Deserialize, Deserializer, de};
 
-use crate::{Activity, DetailValue, EventError, Interface, OCSF_VERSION, event::FORMAT_VERSION};
+use crate::{
+    Activity, DetailValue, EventError, Interface, OCSF_VERSION,
+    event::{CLOCK_DOUBTFUL, FORMAT_VERSION},
+};
 
 /// Text that is borrowed from the leaf unless it holds escapes.
 #[derive(Deserialize, Debug, PartialEq, Eq)]
@@ -142,6 +145,7 @@ pub(crate) struct Device<'a> {
 pub(crate) struct Unmapped<'a> {
     #[serde(borrow)]
     pub(crate) interface: Text<'a>,
+    pub(crate) clock: Option<Text<'a>>,
     object: Option<Object<'a>>,
     pub(crate) before: Option<Text<'a>>,
     pub(crate) after: Option<Text<'a>>,
@@ -258,6 +262,8 @@ impl<'a> Leaf<'a> {
             "it lacks what its class requires, or has what it does not"
         } else if !self.decided() {
             "its outcome contradicts itself"
+        } else if self.unmapped.clock.as_deref().is_some_and(|clock| clock != CLOCK_DOUBTFUL) {
+            "what it says of its clock is unknown"
         } else if Interface::from_word(&self.unmapped.interface).is_none() {
             "its interface is unknown"
         } else {

@@ -185,6 +185,9 @@ fn event_words(event: &EventView, mut take: impl FnMut(&str)) {
         }
         OutcomeView::Failed { reason } => of(reason),
     }
+    if event.clock_doubtful {
+        of(crate::event::CLOCK_DOUBTFUL);
+    }
     event.policies.iter().for_each(|policy| of(policy));
     if let Some((key, purpose)) = &event.key {
         of(key);

@@ -46,6 +46,8 @@ pub struct EventView {
     pub policies: Vec<String>,
     /// The key that was used, and its purpose.
     pub key: Option<(String, String)>,
+    /// Whether the server's clock was not known to be right.
+    pub clock_doubtful: bool,
     /// Details, in the order they were given.
     pub details: Vec<(String, DetailValue)>,
 }
@@ -169,6 +171,7 @@ impl Leaf<'_> {
                 .flatten()
                 .map(|one| one.policy.uid.to_string())
                 .collect(),
+            clock_doubtful: self.unmapped.clock.is_some(),
             key: self.unmapped.key.map(|key| (key.uid.to_string(), key.purpose.to_string())),
             details: self.unmapped.detail.into_values(),
         })
@@ -239,8 +242,13 @@ mod tests {
             interface: Interface::Api,
             sealed: bit(5).then(|| SealedContext { commitment, bytes: vec![] }),
         };
-        Event::new(EventId::from_bytes([7; 16]), Timestamp::from_micros(951_782_399_999_999), origin, act)
-            .encode()
+        let event = Event::new(
+            EventId::from_bytes([7; 16]),
+            Timestamp::from_micros(951_782_399_999_999),
+            origin,
+            act,
+        );
+        if outcome >= 128 { event.with_doubtful_clock() } else { event }.encode()
     }
 
     #[test]
@@ -249,8 +257,11 @@ mod tests {
         for activity in Activity::ALL {
             for outcome in 0..4 {
                 for with in (0..=255).step_by(5) {
-                    let leaf = leaf(*activity, outcome, with);
-                    assert!(quick.accepts(&leaf), "{}", String::from_utf8_lossy(&leaf));
+                    for doubtful in [0, 128] {
+                        let leaf = leaf(*activity, outcome + doubtful, with);
+                        assert!(quick.accepts(&leaf), "{}", String::from_utf8_lossy(&leaf));
+                        assert_eq!(Event::decode(&leaf).unwrap().clock_doubtful, doubtful > 0);
+                    }
                 }
             }
         }
@@ -284,6 +295,8 @@ mod tests {
             (4001, 3, 0x0f),
             (6002, 0, 0xd0),
             (6003, 2, 0x7f),
+            (6003, 129, 0x0f),
+            (6002, 128, 0xd0),
             (6008, 3, 0xaa),
         ] {
             let right = leaf(of_class(uid), outcome, with);

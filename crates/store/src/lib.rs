@@ -4,6 +4,7 @@
 //!
 //! There are two realms, each a [`Store`] of its own: data and events, and apart from them the keys.
 
+mod clock;
 mod crash;
 mod engine;
 mod error;
@@ -34,6 +35,7 @@ use std::{
 use base::{Context, Secret, ServerId};
 use tokio::sync::Notify;
 
+pub use clock::{ClockReading, ClockState};
 pub use crash::crash_point;
 pub use error::StoreError;
 pub use guard::PLATFORM_TABLES;
@@ -114,6 +116,7 @@ struct Inner {
     full: AtomicBool,
     log_broken: AtomicBool,
     gate: witnessed::Gate,
+    clock: clock::Mark,
 }
 
 impl Store {
@@ -149,6 +152,7 @@ impl Store {
             full: false.into(),
             log_broken: false.into(),
             gate: witnessed::Gate::new(),
+            clock: clock::Mark::new(),
         };
         Ok((Self(Arc::new(inner)), Mint::new()))
     }

@@ -1,9 +1,9 @@
 //! Writing the event: part of the same transaction as the change it records.
 
-use base::{Context, EventId};
+use base::EventId;
 use ledger::{Act, Event, Origin};
 
-use crate::{StoreError, engine::Write};
+use crate::{Store, StoreError, engine::Write};
 
 const ADD: &str = "INSERT INTO event (id, account_id, at, activity, leaf, sealed) VALUES ($1, $2, $3, $4, $5, $6) RETURNING seq";
 const ADD_PENDING: &str = "INSERT INTO outbox (seq) VALUES ($1)";
@@ -11,14 +11,17 @@ const ADD_PENDING: &str = "INSERT INTO outbox (seq) VALUES ($1)";
 /// Adds one event. A crash before the transaction commits takes the change with it.
 pub(crate) async fn append(
     write: &mut Write,
-    context: &Context,
+    store: &Store,
     origin: &Origin,
     act: Act,
 ) -> Result<EventId, StoreError> {
-    let id = EventId::new(context)?;
-    let at = context.now();
+    let id = EventId::new(store.context())?;
+    let at = store.context().now();
     let activity = act.activity().name();
-    let event = Event::new(id, at, origin.clone(), act);
+    let mut event = Event::new(id, at, origin.clone(), act);
+    if store.clock().is_doubtful() {
+        event = event.with_doubtful_clock();
+    }
     let leaf = event.encode();
     let sealed = origin.sealed.as_ref().map(|sealed| sealed.bytes.as_slice());
     let values = [

@@ -215,7 +215,7 @@ async fn finish(
     }
     let mut last = None;
     for act in acts {
-        let added = outbox::append(&mut write, store.context(), origin, act).await;
+        let added = outbox::append(&mut write, store, origin, act).await;
         last = Some(store.note(added)?);
     }
     let event = last.ok_or_else(|| StoreError::Event("a change needs at least one".to_owned()))?;

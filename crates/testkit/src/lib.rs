@@ -1,10 +1,12 @@
 //! What tests share: a clock that they move, a store on either engine, scopes, and ways to tamper
 //! with the database behind the store's back. Panics on any trouble: for tests only.
 
+mod chrony;
 mod clock;
 mod harness;
 mod postgres;
 
+pub use chrony::Chrony;
 pub use clock::MovableClock;
 pub use harness::{Engine, Harness};
 pub use postgres::{TestDatabase, server_socket};

@@ -2,7 +2,7 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicI64, Ordering},
+    atomic::{AtomicI64, AtomicU64, Ordering},
 };
 
 use base::{Duration, Timestamp};
@@ -17,6 +17,7 @@ use prometheus_client::{
     },
     registry::Registry,
 };
+use store::{ClockReading, Witnessing};
 
 /// The least latency that is told apart, in seconds.
 const FIRST_BUCKET: f64 = 0.000_25;
@@ -60,6 +61,9 @@ pub(crate) struct Metrics {
     log_size: Gauge,
     full: Gauge<i64, AtomicI64>,
     log_changed: Gauge<i64, AtomicI64>,
+    clock_offset: Gauge<f64, AtomicU64>,
+    clock_doubtful: Gauge<i64, AtomicI64>,
+    log_witnessed: Gauge<i64, AtomicI64>,
     /// When the log's state was last read, in microseconds.
     log_read: AtomicI64,
 }
@@ -93,6 +97,20 @@ impl Metrics {
         let full = gauge("storage_full", "1 while writes are refused for want of space");
         let log_changed =
             gauge("log_changed", "1 once the log's tables were found changed: nothing is signed");
+        let clock_doubtful = gauge(
+            "clock_doubtful",
+            "1 while the clock is off by more than the limit, or nobody can tell: events are marked",
+        );
+        let log_witnessed = gauge(
+            "log_witnessed",
+            "1 while the quorum of witnesses stands by the log, 0 while it does not; -1 without witnesses",
+        );
+        let clock_offset = Gauge::default();
+        registry.register(
+            "clock_offset_seconds",
+            "By how much the NTP servers' time is ahead of the clock, in seconds",
+            clock_offset.clone(),
+        );
         registry.register("build", "The version that runs", Info::new(BuildLabels { version }));
         let log_read = AtomicI64::new(i64::MIN);
         Self {
@@ -106,6 +124,9 @@ impl Metrics {
             log_size,
             full,
             log_changed,
+            clock_offset,
+            clock_doubtful,
+            log_witnessed,
             log_read,
         }
     }
@@ -143,6 +164,17 @@ impl Metrics {
     }
     pub(crate) fn set_log_changed(&self, changed: bool) {
         self.log_changed.set(i64::from(changed));
+    }
+    pub(crate) fn set_clock(&self, reading: ClockReading) {
+        self.clock_offset.set(reading.offset as f64 / 1_000_000.0);
+        self.clock_doubtful.set(i64::from(reading.is_doubtful()));
+    }
+    pub(crate) fn set_witnessing(&self, witnessing: Witnessing) {
+        self.log_witnessed.set(match witnessing {
+            Witnessing::Off => -1,
+            Witnessing::Fresh => 1,
+            Witnessing::Stale { .. } => 0,
+        });
     }
     pub(crate) fn set_full(&self, full: bool) {
         self.full.set(i64::from(full));

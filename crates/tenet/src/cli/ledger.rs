@@ -125,8 +125,8 @@ Examples:
   tenet log report after-hours --hours 08:00-18:00+01:00 --csv > after-hours.csv
   tenet log report access-by-record ./copy --key log.vkey --account acc_01j...
 
-A table with bars, CSV for spreadsheets, or --json. Of the server of your profile its index is asked,
-as an operator; a place that is given is verified and read to its end.")]
+A table with bars, CSV for spreadsheets, or --json. Of the server of your profile its index is
+asked, as an operator; a place that is given is verified and read to its end.")]
     Report {
         /// Which report
         report: Report,

@@ -352,7 +352,8 @@ pub(super) fn describe(index: u64, entry: &[u8]) -> Result<Value, Failure> {
     let object = format!("{} {}", event.object.kind, event.object.id);
     Ok(json!({
         "index": index, "time": event.time.to_string(), "activity": event.activity,
-        "actor": event.actor.to_string(), "object": object, "outcome": outcome(&event.outcome), "event": leaf,
+        "actor": event.actor.to_string(), "object": object, "outcome": outcome(&event.outcome),
+        "clock_doubtful": event.clock_doubtful, "event": leaf,
     }))
 }
 

@@ -20,7 +20,7 @@ pub use load::{Arguments, ConfigError, Environment, Loaded, Source, load};
 pub use reference::{reference, reference_json};
 pub use secret_file::{SecretFileError, read_secret_file, read_secret_lines};
 pub use settings::{
-    Config, DatabaseConfig, KeysConfig, LedgerConfig, LifecycleConfig, LimitsConfig, LoggingConfig,
-    ObjectsConfig, ServerConfig,
+    ClockConfig, Config, DatabaseConfig, KeysConfig, LedgerConfig, LifecycleConfig, LimitsConfig,
+    LoggingConfig, ObjectsConfig, ServerConfig,
 };
 pub use values::values;

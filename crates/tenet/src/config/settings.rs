@@ -21,6 +21,8 @@ pub struct Config {
     pub objects: ObjectsConfig,
     /// The log of events.
     pub ledger: LedgerConfig,
+    /// The clock.
+    pub clock: ClockConfig,
     /// What the process itself writes to its standard error.
     pub logging: LoggingConfig,
     /// The organisation's levels.
@@ -116,6 +118,17 @@ pub struct LedgerConfig {
     pub unwitnessed: Choice,
 }
 
+/// The clock, and who is asked whether it is right.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClockConfig {
+    /// NTP servers.
+    pub servers: Vec<String>,
+    /// How far the clock may be off.
+    pub limit: Span,
+    /// How often it is measured.
+    pub interval: Span,
+}
+
 /// What the process itself writes to its standard error.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LoggingConfig {
@@ -190,6 +203,11 @@ impl Default for Config {
                 s3_root_ca: None,
                 s3_access_key_id: String::new(),
                 s3_secret_key_file: None,
+            },
+            clock: ClockConfig {
+                servers: Vec::new(),
+                limit: Span::seconds(1, 1, 3_600),
+                interval: Span::seconds(64, 16, 86_400),
             },
             ledger: LedgerConfig {
                 origin: String::new(),
@@ -431,6 +449,24 @@ pub(crate) const SETTINGS: &[Setting] = &[
         about: "What waits while the quorum's newest cosignature is too old: `administration`, or `everything`, customers' reads and writes too.",
         unset: "",
         field: |c| &mut c.ledger.unwitnessed,
+    },
+    Setting {
+        key: "clock.servers",
+        about: "NTP servers against which the clock is measured, such as `ntp.example.com` or `10.0.0.1:1123`. More than half of them must agree. While the clock is off by more than `clock.limit`, or that can't be told, events are marked.",
+        unset: "none: the clock is not measured",
+        field: |c| &mut c.clock.servers,
+    },
+    Setting {
+        key: "clock.limit",
+        about: "How far the clock may be off.",
+        unset: "",
+        field: |c| &mut c.clock.limit,
+    },
+    Setting {
+        key: "clock.interval",
+        about: "How often the clock is measured.",
+        unset: "",
+        field: |c| &mut c.clock.interval,
     },
     Setting {
         key: "logging.format",

@@ -20,6 +20,7 @@ use crate::{
     server::{
         authority::{Authority, CurrentCertificate},
         blobs,
+        clock::ClockWatch,
         duties::Duties,
         listen, provider, stop, stores,
         witnesses::Witnesses,
@@ -59,6 +60,7 @@ struct Server {
     sequencer: Sequencer,
     indexer: Indexer,
     witnesses: Option<Witnesses>,
+    clock: Option<ClockWatch>,
     duties: Duties,
     certificate: Arc<CurrentCertificate>,
     listeners: Vec<TcpListener>,
@@ -140,6 +142,10 @@ async fn start(loaded: &Loaded, context: &Context) -> Result<Server, Failure> {
         version: env!("CARGO_PKG_VERSION"),
     });
     let beat = scope(Interface::Job, "the server shows that it is alive")?;
+    let clock = (!config.clock.servers.is_empty()).then(|| {
+        let (limit, interval) = (config.clock.limit.value, config.clock.interval.value);
+        ClockWatch::new(opened.data.clone(), beat.clone(), config.clock.servers.clone(), limit, interval)
+    });
     let names = listen::certificate_names(&config.server, &address);
     let duties = Duties {
         keys: keys.clone(),
@@ -172,6 +178,7 @@ async fn start(loaded: &Loaded, context: &Context) -> Result<Server, Failure> {
         sequencer,
         indexer,
         witnesses,
+        clock,
         duties,
         certificate,
         listeners,
@@ -194,6 +201,7 @@ impl Server {
             sequencer,
             indexer,
             witnesses,
+            clock,
             duties,
             certificate,
             listeners,
@@ -215,6 +223,10 @@ impl Server {
             let stop = stop.clone();
             async move { indexer.run(stop).await }
         });
+        if let Some(clock) = clock {
+            // It holds nothing that a stop would have to wait for.
+            tokio::spawn(clock.run(stop.clone()));
+        }
         let row = Arc::new(row);
         let housekeeping = tokio::spawn(duties.run(Arc::clone(&row), stop.clone()));
         let serving = listeners

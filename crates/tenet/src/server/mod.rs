@@ -5,6 +5,7 @@ mod alarms;
 pub mod authority;
 mod blobs;
 mod boot;
+mod clock;
 mod duties;
 mod listen;
 mod logging;

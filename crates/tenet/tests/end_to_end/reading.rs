@@ -115,3 +115,24 @@ fn a_reviewer_finds_follows_counts_and_takes_out() {
     assert!(!world.directory.path().join("bad.csv").exists());
     assert!(!world.directory.path().join("bad.csv.part").exists());
 }
+
+#[test]
+fn the_clock_is_measured_and_its_state_is_told() {
+    let Some(chrony) = testkit::Chrony::start() else { return crate::skipped("chrony is not installed") };
+    let world = World::new();
+    let server = world.up_with(&world.data(), "localhost:0", &[("TENET_CLOCK_SERVERS", chrony.address())]);
+    world.json(&["enrol", text(&server.ready, "/enrolment_link")]);
+    let deadline = Deadline::new();
+    let found = loop {
+        let found = world.json(&["log", "search", "--activity", "clock"]);
+        if found[0].is_object() {
+            break found;
+        }
+        deadline.check("the measurement is in the log");
+    };
+    assert_eq!(found[0]["activity"], "clock.measure");
+    let detail = &found[0]["event"]["unmapped"]["detail"];
+    assert_eq!((text(detail, "/state"), text(detail, "/source")), ("synchronised", chrony.address()));
+    assert!(detail["offset_us"].as_i64().unwrap().abs() < 1_000_000);
+    assert_eq!(server.stop(), 0);
+}

@@ -7,6 +7,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
+use store::Witnessing;
 use utoipa::ToSchema;
 
 use crate::{
@@ -28,13 +29,22 @@ pub(crate) struct Health {
     #[schema(nullable = false)]
     #[serde(skip_serializing_if = "Option::is_none")]
     log: Option<&'static str>,
+    /// Whether the quorum of witnesses stands by the log: `ok`, `stale` (administrative acts wait), or `none` configured.
+    #[schema(nullable = false)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    witnesses: Option<&'static str>,
+    /// Whether the clock is right: `synchronised`, `skewed`, `unknown` (too few NTP servers answered or agreed) or
+    /// `unmeasured` (none are configured).
+    #[schema(nullable = false)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    clock: Option<&'static str>,
 }
 
 /// Whether the server lives.
 #[utoipa::path(get, path = "/healthz", operation_id = "healthz",
     responses((status = 200, description = "It lives.", body = Health)))]
 pub(crate) async fn healthz() -> Json<Health> {
-    Json(Health { status: "ok", storage: None, log: None })
+    Json(Health { status: "ok", storage: None, log: None, witnesses: None, clock: None })
 }
 
 /// Whether the server can serve: the database answers, and it is not stopping.
@@ -47,7 +57,14 @@ pub(crate) async fn readyz(State(app): State<App>) -> Result<Json<Health>, Probl
     app.store().ready().await?;
     let storage = if is_full(&app) { "full" } else { "ok" };
     let log = if app.store().is_log_broken() { "changed" } else { "ok" };
-    Ok(Json(Health { status: "ok", storage: Some(storage), log: Some(log) }))
+    let witnesses = match app.store().witnessing() {
+        Witnessing::Off => "none",
+        Witnessing::Fresh => "ok",
+        Witnessing::Stale { .. } => "stale",
+    };
+    let clock = app.store().clock().state.as_str();
+    let (storage, log, witnesses, clock) = (Some(storage), Some(log), Some(witnesses), Some(clock));
+    Ok(Json(Health { status: "ok", storage, log, witnesses, clock }))
 }
 
 /// Whether either realm has no space.
@@ -71,6 +88,8 @@ pub(crate) async fn metrics(State(app): State<App>) -> Result<Response, Problem>
     }
     app.metrics().set_full(is_full(&app));
     app.metrics().set_log_changed(app.store().is_log_broken());
+    app.metrics().set_clock(app.store().clock());
+    app.metrics().set_witnessing(app.store().witnessing());
     let text = app.metrics().text().map_err(|_| Problem::internal("metrics can't be written"))?;
     let media = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     Ok(([(header::CONTENT_TYPE, media)], text).into_response())

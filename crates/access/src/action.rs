@@ -113,6 +113,8 @@ actions! {
     KeyRotate "key.rotate" Platform;
     KeyRetire "key.retire" Platform;
     LogRead "log.read" Platform;
+    ReviewList "review.list" Platform;
+    ReviewSign "review.sign" Platform;
 }
 
 impl Action {

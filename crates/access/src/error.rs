@@ -68,6 +68,14 @@ pub enum AccessError {
     /// The last administrator can't go.
     #[error("this is the last administrator: enrol another first")]
     LastAdministrator,
+    /// A second person reviews, not who did it.
+    #[error(
+        "nobody reviews what they did themselves, or what made them an operator: ask another operator to"
+    )]
+    OwnAct,
+    /// Somebody was first.
+    #[error("that act was reviewed already")]
+    ReviewedAlready,
     /// Another account has the name.
     #[error("another account has that name: choose another")]
     NameTaken,
@@ -117,6 +125,8 @@ impl AccessError {
             Self::InvalidRequest(_)
             | Self::LinkInvalid
             | Self::LastAdministrator
+            | Self::OwnAct
+            | Self::ReviewedAlready
             | Self::NameTaken
             | Self::KeyTaken
             | Self::NotFound(_)
@@ -141,7 +151,7 @@ impl Fault for AccessError {
     fn kind(&self) -> Kind {
         match self {
             Self::Unauthenticated | Self::InvalidClient | Self::LinkInvalid => Kind::Unauthenticated,
-            Self::Suspended | Self::Denied { .. } => Kind::Denied,
+            Self::Suspended | Self::Denied { .. } | Self::OwnAct => Kind::Denied,
             Self::InvalidRequest(_)
             | Self::UnsupportedGrant
             | Self::UnknownScope(_)
@@ -150,7 +160,9 @@ impl Fault for AccessError {
             | Self::InvalidTarget
             | Self::Invalid { .. } => Kind::Invalid,
             Self::Throttled { .. } => Kind::Limit,
-            Self::LastAdministrator | Self::NameTaken | Self::KeyTaken => Kind::Conflict,
+            Self::LastAdministrator | Self::NameTaken | Self::KeyTaken | Self::ReviewedAlready => {
+                Kind::Conflict
+            }
             Self::NotFound(_) => Kind::NotFound,
             Self::Unwitnessed { .. } => Kind::Unavailable,
             Self::Store(error) => error.kind(),
@@ -175,6 +187,8 @@ impl Fault for AccessError {
             Self::Unwitnessed { .. } => "log-unwitnessed",
             Self::LinkInvalid => "link-invalid",
             Self::LastAdministrator => "last-administrator",
+            Self::OwnAct => "own-act",
+            Self::ReviewedAlready => "reviewed-already",
             Self::NameTaken => "name-taken",
             Self::KeyTaken => "key-taken",
             Self::NotFound(_) => "not-found",
@@ -190,6 +204,7 @@ impl Fault for AccessError {
         match self {
             Self::Denied { clause, .. } => Some(clause),
             Self::Unwitnessed { .. } => Some("AO-2"),
+            Self::OwnAct => Some("AO-4"),
             Self::Suspended | Self::InvalidAccount | Self::Unauthenticated => Some("CD-8"),
             Self::Keys(error) => error.clause(),
             _ => None,
@@ -255,6 +270,8 @@ mod tests {
             ),
             (AccessError::LinkInvalid, Kind::Unauthenticated, "link-invalid", "invalid_request"),
             (AccessError::LastAdministrator, Kind::Conflict, "last-administrator", "invalid_request"),
+            (AccessError::OwnAct, Kind::Denied, "own-act", "invalid_request"),
+            (AccessError::ReviewedAlready, Kind::Conflict, "reviewed-already", "invalid_request"),
             (AccessError::NameTaken, Kind::Conflict, "name-taken", "invalid_request"),
             (AccessError::KeyTaken, Kind::Conflict, "key-taken", "invalid_request"),
             (AccessError::NotFound("client"), Kind::NotFound, "not-found", "invalid_request"),

@@ -290,7 +290,7 @@ mod tests {
     #[test]
     fn the_actions_are_those_of_the_schema() {
         let policies = Policies::load().unwrap();
-        let groups = ["customer-data", "platform-read", "platform-change"];
+        let groups = ["customer-data", "platform-read", "platform-change", "platform-review"];
         let mut known: Vec<String> =
             policies.schema.actions().map(|uid| uid.id().unescaped().to_owned()).collect();
         known.retain(|name| !groups.contains(&name.as_str()));

@@ -230,6 +230,10 @@ catalogue! {
     IdempotencyReplay "idempotency.replay" ApiActivity 99 "" Informational ["CD-2"] "an act that was done before is answered from its record.";
     IsolationViolation "isolation.violation" DetectionFinding 1 "Create" Critical ["CD-4" "CD-8"] "something would have crossed from one account to another, and was stopped.";
     IntegrityViolation "integrity.violation" DetectionFinding 1 "Create" Critical ["CD-2"] "stored data is not what was stored.";
+    ReviewList "review.list" EntityManagement 2 "Read" Informational ["AO-4"] "what is to be reviewed is listed.";
+    ReviewSign "review.sign" EntityManagement 3 "Update" Low ["AO-4"] "a second person finds a privileged act in order.";
+    ReviewObject "review.object" DetectionFinding 1 "Create" High ["AO-4"] "a second person objects to a privileged act.";
+    ReviewOverdue "review.overdue" DetectionFinding 1 "Create" Medium ["AO-4"] "a privileged act was not reviewed in time.";
     LogSearch "log.search" ApiActivity 2 "Read" Informational ["EL-4" "AO-4"] "the log is searched.";
     LogUnwitnessed "log.unwitnessed" DetectionFinding 1 "Create" High ["AO-2"] "no quorum of witnesses stands by the log: administrative acts wait.";
     LogWitnessed "log.witnessed" ApplicationLifecycle 99 "" Low ["AO-2"] "the quorum of witnesses stands by the log again.";
@@ -242,6 +246,23 @@ catalogue! {
 }
 
 impl Activity {
+    /// Whether it is a privileged act, which a second person reviews when somebody did it (AO-4).
+    pub const fn needs_review(self) -> bool {
+        matches!(
+            self,
+            Self::OperatorEnrol
+                | Self::OperatorLinkCreate
+                | Self::OperatorRevoke
+                | Self::AccountCreate
+                | Self::AccountSuspend
+                | Self::AccountResume
+                | Self::ClientCreate
+                | Self::ClientRevoke
+                | Self::KeyRotate
+                | Self::KeyRetire
+        )
+    }
+
     /// OCSF's `class_uid`.
     pub const fn class_uid(self) -> u32 {
         self.class().uid()

@@ -19,6 +19,7 @@ pub const PLATFORM_TABLES: &[(&str, &str)] = &[
     ("log_segment", "the index of the log, which spans accounts"),
     ("log_segment_page", "the index of the log, which spans accounts"),
     ("log_indexed", "how much of the log is indexed"),
+    ("review", "privileged acts belong to no account"),
     ("job", "a job runner leases across accounts, then acts in the lease's scope"),
     ("server", "which servers run"),
     ("account", "authentication finds the account here, before there is a scope"),

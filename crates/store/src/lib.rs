@@ -28,11 +28,11 @@ use std::{
     path::PathBuf,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicI64, Ordering},
     },
 };
 
-use base::{Context, Secret, ServerId};
+use base::{Context, Duration, Secret, ServerId};
 use tokio::sync::Notify;
 
 pub use clock::{ClockReading, ClockState};
@@ -49,6 +49,9 @@ pub use statement::{Platform, Scoped, check};
 pub use tx::{Committed, ReadTx, Recorded, Refused, SystemReadTx, SystemTx, Tx};
 pub use value::{Row, Value};
 pub use witnessed::{Missing, SignedHead, Witnessed, Witnessing};
+
+/// How long a privileged act may wait for its review unless it is said otherwise.
+const REVIEW_DUE: Duration = Duration::from_days(7);
 
 /// Which of the two realms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,6 +120,8 @@ struct Inner {
     log_broken: AtomicBool,
     gate: witnessed::Gate,
     clock: clock::Mark,
+    /// How long a privileged act may wait for its review, in microseconds.
+    review_due: AtomicI64,
 }
 
 impl Store {
@@ -153,6 +158,7 @@ impl Store {
             log_broken: false.into(),
             gate: witnessed::Gate::new(),
             clock: clock::Mark::new(),
+            review_due: REVIEW_DUE.micros().into(),
         };
         Ok((Self(Arc::new(inner)), Mint::new()))
     }
@@ -179,6 +185,14 @@ impl Store {
     /// Whether the log's tables were found changed: nothing is signed any more until they are restored.
     pub fn is_log_broken(&self) -> bool {
         self.0.log_broken.load(Ordering::Relaxed)
+    }
+    /// How long a privileged act may wait for its review.
+    pub fn review_due(&self) -> Duration {
+        Duration::from_micros(self.0.review_due.load(Ordering::Relaxed))
+    }
+    /// Sets that, for acts from now on.
+    pub fn set_review_due(&self, due: Duration) {
+        self.0.review_due.store(due.micros(), Ordering::Relaxed);
     }
     /// Makes the embedded database's file whole by itself: what a clean stop does last, so that a copy
     /// of the file is a backup; and what the destruction of a key does, so that no file holds it any

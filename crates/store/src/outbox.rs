@@ -1,11 +1,13 @@
 //! Writing the event: part of the same transaction as the change it records.
 
-use base::EventId;
-use ledger::{Act, Event, Origin};
+use base::{Actor, EventId};
+use ledger::{Act, Activity, Event, Origin, Outcome};
 
 use crate::{Store, StoreError, engine::Write};
 
 const ADD: &str = "INSERT INTO event (id, account_id, at, activity, leaf, sealed) VALUES ($1, $2, $3, $4, $5, $6) RETURNING seq";
+const ADD_REVIEW: &str = "INSERT INTO review (event, activity, actor, object_kind, object, at, due_at) \
+    VALUES ($1, $2, $3, $4, $5, $6, $7)";
 const ADD_PENDING: &str = "INSERT INTO outbox (seq) VALUES ($1)";
 
 /// Adds one event. A crash before the transaction commits takes the change with it.
@@ -36,5 +38,26 @@ pub(crate) async fn append(
     let seq =
         rows.into_iter().next().map(crate::Row).ok_or(StoreError::Shape("the event's number"))?.int(0)?;
     write.execute(ADD_PENDING, &[seq.into()]).await?;
+    if is_privileged(&event) {
+        let (actor, object) = (origin.actor.to_string(), event.act().object());
+        let values = [
+            (&id).into(),
+            activity.into(),
+            actor.as_str().into(),
+            object.kind().into(),
+            object.id().into(),
+            at.into(),
+            at.plus(store.review_due()).into(),
+        ];
+        write.execute(ADD_REVIEW, &values).await?;
+    }
     Ok(id)
+}
+
+/// Whether a second person is to look at it: done by somebody, and not refused. Who enrols is nobody yet.
+fn is_privileged(event: &Event) -> bool {
+    let somebody = matches!(event.origin().actor, Actor::Operator(_));
+    event.activity().needs_review()
+        && matches!(event.act().outcome(), Outcome::Success)
+        && (somebody || event.activity() == Activity::OperatorEnrol)
 }

@@ -25,7 +25,8 @@ impl Chrony {
             return None;
         }
         let directory = tempfile::tempdir().expect("a directory");
-        let port = UdpSocket::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a free port").port();
+        let port =
+            UdpSocket::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a free port").port();
         let configuration = directory.path().join("chrony.conf");
         let pid = directory.path().join("pid").display().to_string();
         let text = format!(

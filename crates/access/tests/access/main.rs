@@ -12,6 +12,7 @@ mod accounts;
 mod limits;
 mod operators;
 mod planted;
+mod reviews;
 mod support;
 mod tokens;
 mod witnesses;

@@ -89,6 +89,25 @@ CREATE TABLE job (
 ){strict};
 CREATE INDEX job_due ON job (run_at, id);
 
+-- Privileged acts that a second person reviews: added with the act itself, never deleted.
+CREATE TABLE review (
+    event {blob} PRIMARY KEY,
+    activity TEXT NOT NULL,
+    actor TEXT NOT NULL,
+    object_kind TEXT NOT NULL,
+    object TEXT NOT NULL,
+    at {int} NOT NULL,
+    due_at {int} NOT NULL,
+    -- When it was said that it is overdue.
+    overdue_at {int},
+    reviewed_at {int},
+    reviewed_by {blob},
+    verdict TEXT CHECK (verdict IN ('in-order', 'objection')),
+    note TEXT
+){strict};
+CREATE INDEX review_open ON review (due_at, event) WHERE reviewed_at IS NULL;
+CREATE INDEX review_order ON review (at, event);
+
 -- One row per server that runs or ran: what a start finds of the stop before it.
 CREATE TABLE server (
     id {blob} PRIMARY KEY,

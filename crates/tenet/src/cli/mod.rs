@@ -15,7 +15,7 @@ pub use events::{EventFilter, EventFormat, Report, WorkingHours};
 pub use ledger::{LogCommand, LogPlace, VerifyCertificate};
 pub use platform::{
     AccountCommand, ClientCommand, ClientCreate, ClientCredential, KeysCommand, OperatorCommand,
-    ProfileCommand,
+    ProfileCommand, ReviewCommand,
 };
 pub use reference::reference;
 pub use refusal::{is_answer, refusal, wants_json};
@@ -112,6 +112,9 @@ to trust. It can be used once.")]
     /// The people who operate Tenet
     #[command(subcommand)]
     Operator(OperatorCommand),
+    /// Privileged acts that a second person looks at
+    #[command(subcommand)]
+    Review(ReviewCommand),
     /// Repositories of an account
     #[command(subcommand)]
     Repository(RepositoryCommand),
@@ -138,8 +141,8 @@ its keys and a certificate authority (ca.pem), and prints the lines for the serv
 later ones know the logs that were given before. It speaks C2SP tlog-witness and tlog-mirror. What a
 log signed and should not have is kept under logs/*/evidence.
 
-It watches what it copies: rules of Sigma over every entry, a log that falls silent, a log that forks.
-Alarms go into alerts.jsonl in its directory and, with --alerts-to, to an address as JSON.
+It watches what it copies: rules of Sigma over every entry, a log that falls silent, a log that
+forks. Alarms go into alerts.jsonl in its directory and, with --alerts-to, to an address as JSON.
 
 Ctrl-C lets requests end, then stops.")]
     Witness(WitnessArgs),

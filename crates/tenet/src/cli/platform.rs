@@ -38,6 +38,44 @@ Examples:
     },
 }
 
+/// `tenet review`.
+#[derive(Debug, Subcommand)]
+pub enum ReviewCommand {
+    /// List privileged acts that nobody has reviewed yet
+    #[command(after_help = "\
+Examples:
+  tenet review list
+  tenet review list --overdue --json
+  tenet review list --done")]
+    List {
+        /// Those that are overdue
+        #[arg(long, conflicts_with = "done")]
+        overdue: bool,
+        /// Those that were reviewed
+        #[arg(long)]
+        done: bool,
+    },
+    /// Sign acts off that somebody else did, or object to them
+    #[command(after_help = "\
+Examples:
+  tenet review sign evt_01j... --note 'agreed in ticket 4711'
+  tenet review sign evt_01j... --objection --note 'nobody knows this client'
+  tenet review list --json | jq -r .[].event | xargs tenet review sign
+
+Nobody reviews what they did themselves. An objection is an event of high severity.")]
+    Sign {
+        /// The acts, by their events
+        #[arg(required = true, value_name = "EVENT")]
+        events: Vec<base::EventId>,
+        /// Object instead
+        #[arg(long)]
+        objection: bool,
+        /// Words for people, in one line
+        #[arg(long, default_value = "")]
+        note: String,
+    },
+}
+
 /// `tenet client`.
 #[derive(Debug, Subcommand)]
 pub enum ClientCommand {

@@ -17,6 +17,7 @@ mod record;
 mod recover;
 mod report;
 mod repository;
+mod review;
 mod rules;
 mod up;
 mod verify_certificate;
@@ -92,6 +93,7 @@ async fn online(session: &Session, command: Command) -> Result<(), Failure> {
         Command::Account(command) => account::run(session, command).await,
         Command::Client(command) => client::run(session, command).await,
         Command::Operator(command) => operator::run(session, command).await,
+        Command::Review(command) => review::run(session, command).await,
         Command::Repository(command) => repository::run(session, command).await,
         Command::Record(command) => record::run(session, command).await,
         Command::Object(command) => object::run(session, command).await,

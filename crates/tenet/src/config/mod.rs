@@ -21,6 +21,6 @@ pub use reference::{reference, reference_json};
 pub use secret_file::{SecretFileError, read_secret_file, read_secret_lines};
 pub use settings::{
     ClockConfig, Config, DatabaseConfig, KeysConfig, LedgerConfig, LifecycleConfig, LimitsConfig,
-    LoggingConfig, ObjectsConfig, ServerConfig,
+    LoggingConfig, ObjectsConfig, ReviewConfig, ServerConfig,
 };
 pub use values::values;

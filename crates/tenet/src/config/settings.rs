@@ -23,6 +23,8 @@ pub struct Config {
     pub ledger: LedgerConfig,
     /// The clock.
     pub clock: ClockConfig,
+    /// Reviews of privileged acts.
+    pub review: ReviewConfig,
     /// What the process itself writes to its standard error.
     pub logging: LoggingConfig,
     /// The organisation's levels.
@@ -129,6 +131,13 @@ pub struct ClockConfig {
     pub interval: Span,
 }
 
+/// Reviews of privileged acts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReviewConfig {
+    /// How long an act may wait for its review.
+    pub due: Span,
+}
+
 /// What the process itself writes to its standard error.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LoggingConfig {
@@ -209,6 +218,7 @@ impl Default for Config {
                 limit: Span::seconds(1, 1, 3_600),
                 interval: Span::seconds(64, 16, 86_400),
             },
+            review: ReviewConfig { due: Span::seconds(7 * 86_400, 3_600, 366 * 86_400) },
             ledger: LedgerConfig {
                 origin: String::new(),
                 witness_policy: None,
@@ -467,6 +477,12 @@ pub(crate) const SETTINGS: &[Setting] = &[
         about: "How often the clock is measured.",
         unset: "",
         field: |c| &mut c.clock.interval,
+    },
+    Setting {
+        key: "review.due",
+        about: "How long a privileged act may wait until another operator has reviewed it. Then that it was not is an event, once.",
+        unset: "",
+        field: |c| &mut c.review.due,
     },
     Setting {
         key: "logging.format",

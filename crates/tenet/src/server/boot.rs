@@ -147,8 +147,10 @@ async fn start(loaded: &Loaded, context: &Context) -> Result<Server, Failure> {
         ClockWatch::new(opened.data.clone(), beat.clone(), config.clock.servers.clone(), limit, interval)
     });
     let names = listen::certificate_names(&config.server, &address);
+    opened.data.set_review_due(config.review.due.value);
     let duties = Duties {
         keys: keys.clone(),
+        access: access.clone(),
         context: context.clone(),
         scope: beat,
         authority,

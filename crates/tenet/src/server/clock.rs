@@ -370,7 +370,9 @@ mod tests {
 
     #[test]
     fn a_port_is_told_from_an_address() {
-        for (server, has) in [("ntp.example", false), ("ntp.example:1", true), ("::1", false), ("[::1]:9", true)] {
+        for (server, has) in
+            [("ntp.example", false), ("ntp.example:1", true), ("::1", false), ("[::1]:9", true)]
+        {
             assert_eq!(has_port(server), has, "{server}");
         }
     }

@@ -3,6 +3,7 @@
 
 use std::{path::PathBuf, sync::Arc};
 
+use access::Access;
 use base::{Context, Duration, Timestamp};
 use keys::Keys;
 use store::{BEAT, ServerRow, SystemScope};
@@ -16,6 +17,7 @@ const MINUTE: Duration = Duration::from_seconds(60);
 /// The work.
 pub(crate) struct Duties {
     pub(crate) keys: Keys,
+    pub(crate) access: Access,
     pub(crate) context: Context,
     pub(crate) scope: SystemScope,
     pub(crate) authority: Authority,
@@ -46,6 +48,11 @@ impl Duties {
     async fn each_minute(&mut self) {
         if let Err(error) = self.keys.flush_uses().await {
             tracing::warn!(%error, "uses of keys wait to be recorded");
+        }
+        match self.access.review_overdue(&self.scope).await {
+            Ok(0) => {}
+            Ok(count) => tracing::warn!(count, "privileged acts were not reviewed in time"),
+            Err(error) => tracing::warn!(%error, "overdue reviews can't be told"),
         }
         let now = self.context.now();
         if self.certificate.is_due(now) {

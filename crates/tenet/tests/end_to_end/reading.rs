@@ -62,6 +62,19 @@ fn a_reviewer_finds_follows_counts_and_takes_out() {
         world.json(&["log", "report", "after-hours", "--hours", "00:00-24:00", "--until", "2020-01-01"]);
     assert_eq!(none, Value::Array(Vec::new()));
 
+    // Nobody signs off what they did themselves; a second person does.
+    let open = world.json(&["review", "list"]);
+    let acts: Vec<_> = open.as_array().unwrap().iter().map(|one| text(one, "/activity")).collect();
+    assert_eq!(acts, ["operator.enrol", "account.create"]);
+    let event = text(&open[1], "/event").to_owned();
+    let (exit, error) = world.fails(&["review", "sign", &event]);
+    assert_eq!((exit, text(&error, "/code"), text(&error, "/clause")), (4, "own-act", "AO-4"));
+    let link = world.json(&["operator", "link", "--role", "auditor"]);
+    world.json(&["enrol", text(&link, "/link"), "--name", "Ann", "--save", "ann"]);
+    let signed = world.json(&["review", "sign", &event, "--note", "ticket 4711", "--as", "ann"]);
+    assert_eq!((text(&signed[0], "/verdict"), text(&signed[0], "/note")), ("in-order", "ticket 4711"));
+    world.json(&["profile", "remove", "ann"]);
+
     // What is followed comes as it happens.
     let mut tail = world.tenet(&["log", "tail", "-n", "0", "-f", "--activity", "account.create", "--json"]);
     let mut tail = tail.stdout(Stdio::piped()).spawn().unwrap();

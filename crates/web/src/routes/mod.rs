@@ -17,6 +17,7 @@ mod page;
 mod record_lists;
 mod records;
 mod repositories;
+mod reviews;
 mod revoke;
 pub(crate) mod token;
 
@@ -92,6 +93,13 @@ fn operators() -> Vec<Route> {
         .events(&[Did::OperatorRevoke]),
         route::<events::__path_search, _, _>("log", Operator(Action::LogRead), events::search)
             .events(&[Did::LogSearch]),
+        route::<reviews::__path_list, _, _>("reviews", Operator(Action::ReviewList), reviews::list)
+            .events(&[Did::ReviewList]),
+        route::<reviews::__path_sign, _, _>("reviews", Operator(Action::ReviewSign), reviews::sign)
+            .document()
+            .finds()
+            .changes()
+            .events(&[Did::ReviewSign, Did::ReviewObject]),
     ]
 }
 

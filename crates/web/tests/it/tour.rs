@@ -208,6 +208,19 @@ impl Tour {
         self.operator("GET", "/v1/operators", &[], None).await;
         let found = self.operator("GET", "/v1/log/events", &[], None).await;
         assert!(found.json()["items"].is_array() && found.json()["size"].is_u64());
+        let reviews = self.operator("GET", "/v1/reviews?state=open", &[], None).await.json();
+        let of = |what: &str| {
+            let found = reviews["items"].as_array().unwrap().iter().rfind(|one| one["activity"] == what);
+            found.unwrap()["event"].as_str().unwrap().to_owned()
+        };
+        // The administrator signs off that somebody else enrolled; what it did itself is for somebody else.
+        let sign = "/v1/reviews/{event}/sign";
+        let body = Some(json!({"verdict": "in-order", "note": "as agreed"}));
+        let signed = self.operator("POST", sign, &[&of("operator.enrol")], body.clone()).await.json();
+        assert_eq!((&signed["verdict"], &signed["note"]), (&json!("in-order"), &json!("as agreed")));
+        let own = sign.replace("{event}", &of("account.suspend"));
+        let own = self.world.call(ask("POST", own).bearer(&self.world.operator).json(&body.unwrap())).await;
+        assert_eq!(own.expect(403).text("/clause"), "AO-4");
         self.operator("POST", "/v1/operators/{operator}/revoke", &[&auditor], None).await;
         let form = format!(
             "grant_type=client_credentials&client_id={}&client_secret={}",

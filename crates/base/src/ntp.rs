@@ -90,7 +90,7 @@ pub fn ntp_answer(
         return Err(NtpError::Unsynchronised);
     }
     // 16.16 fixed point, in seconds.
-    let short = |word: u32| i64::from(word) * MICROS >> 16;
+    let short = |word: u32| (i64::from(word) * MICROS) >> 16;
     let (root_delay, dispersion) = (short(word(4)?), short(word(8)?));
     let time = |at: usize| Ok::<_, NtpError>(instant(word(at)?, word(at + 4)?, sent));
     let (Some(received), Some(transmitted)) = (time(32)?, time(40)?) else {
@@ -126,7 +126,7 @@ fn instant(seconds: u32, fraction: u32, near: Timestamp) -> Option<i64> {
     let era = 1i64 << 32;
     let within = i64::from(seconds) - ERA_OFFSET;
     let eras = (near.seconds() - within + era / 2).div_euclid(era);
-    let micros = i64::from(fraction) * MICROS >> 32;
+    let micros = (i64::from(fraction) * MICROS) >> 32;
     Some((within + eras * era).saturating_mul(MICROS).saturating_add(micros))
 }
 

@@ -5,6 +5,8 @@
 #![expect(
     clippy::unwrap_used,
     clippy::print_stdout,
+    clippy::indexing_slicing,
+    clippy::type_complexity,
     reason = "a benchmark prints, and stops at the first thing wrong"
 )]
 #![expect(clippy::disallowed_methods, reason = "a benchmark reads the machine's clock")]

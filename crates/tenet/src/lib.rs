@@ -13,4 +13,5 @@ pub mod output;
 pub mod pem;
 pub mod progress;
 pub mod server;
+mod sinks;
 pub mod witnesses;

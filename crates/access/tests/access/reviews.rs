@@ -46,14 +46,14 @@ on_both_engines! {
         assert_eq!((error.code(), error.kind()), ("reviewed-already", Kind::Conflict));
         // An objection is an alarm; its words are not in the log.
         let client = of("client.create", "");
-        house.access.review_sign(&auditor, client, Verdict::Objection, "nobody knows Zebra Ltd").await.unwrap();
+        house.access.review_sign(&auditor, client, Verdict::Objection, "nobody knows Zebra Ltd").await.unwrap().into_inner();
         assert_eq!(house.acts_since(0).last().unwrap(), "review.object ok");
         assert!(house.events().last().unwrap().details.iter().all(|(_, value)| !format!("{value:?}").contains("Zebra")));
         // Whoever was made an operator does not review that; whoever was there may.
         let enrolled = queue.iter().rfind(|one| one.activity == "operator.enrol").unwrap().event;
         let error = house.access.review_sign(&auditor, enrolled, Verdict::InOrder, "").await.unwrap_err();
         assert!(matches!(error, AccessError::OwnAct));
-        house.access.review_sign(&admin, enrolled, Verdict::InOrder, "").await.unwrap();
+        house.access.review_sign(&admin, enrolled, Verdict::InOrder, "").await.unwrap().into_inner();
         assert_eq!(open(&house, &auditor, ReviewState::Done).await, ["account.create", "client.create", "operator.enrol"]);
     }
 
@@ -78,7 +78,7 @@ on_both_engines! {
     async fn lateness_is_told_once(h: Harness) {
         let house = House::open(h).await;
         let admin = house.admin().await;
-        house.access.account_create(&admin, "acme").await.unwrap();
+        house.access.account_create(&admin, "acme").await.unwrap().into_inner();
         let system = house.h.system();
         house.h.clock.advance(Duration::from_days(7));
         assert_eq!(house.access.review_overdue(&system).await.unwrap(), 0, "due, not overdue");

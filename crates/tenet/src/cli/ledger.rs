@@ -165,6 +165,42 @@ The file is there once it is complete. `ocsf` is the log's own entries, one a li
         #[arg(long, value_name = "FILE")]
         out: PathBuf,
     },
+    /// Send events to where you keep your others, as they come
+    #[command(after_help = "\
+Examples:
+  tenet log forward --to siem.txt --sink-ca siem-ca.pem --state siem.json
+  tenet log forward --to bucket.txt --state bucket.json --once
+  tenet log forward https://witness.example:8441/0f3a... --ca witness-ca.pem --key log.vkey \\
+    --to otlp.txt --state otlp.json --severity medium
+
+The file of --to, readable by you alone, has the address on its first line: syslog+tls://HOST:PORT
+(RFC 5424), otlp+https://HOST/v1/logs (OpenTelemetry, with headers on further lines), or
+s3://BUCKET/PREFIX (the variables AWS_* say how). Each entry is verified first. The position moves
+once the other side has it: every event arrives, perhaps twice. What can't be delivered waits in the
+log, and nothing at the server waits for it. A process of its own; it can read a witness's copy.")]
+    Forward {
+        /// Which log
+        #[command(flatten)]
+        place: LogPlace,
+        /// Which events
+        #[command(flatten)]
+        filter: EventFilter,
+        /// Where to: a file that says so
+        #[arg(long, value_name = "FILE")]
+        to: PathBuf,
+        /// The certificate authority of that place
+        #[arg(long = "sink-ca", value_name = "FILE")]
+        ca_of_sink: Option<PathBuf>,
+        /// The file that keeps the position
+        #[arg(long, value_name = "FILE")]
+        state: PathBuf,
+        /// The first time, begin with what comes, not with the first entry
+        #[arg(long)]
+        from_now: bool,
+        /// Send what there is, then stop
+        #[arg(long)]
+        once: bool,
+    },
     /// Verify the log and list its gaps: when nothing was recorded, and why
     #[command(after_help = "\
 Examples:

@@ -3,21 +3,25 @@
 
 use std::ops::ControlFlow;
 
-use ledger::{Checkpoint, Event, EventQuery, EventView, LogVerifier, TILE_WIDTH, TileSource};
+use ledger::{Checkpoint, Event, EventView, LogVerifier, TILE_WIDTH, TileSource};
 use serde_json::Value;
 
 use super::{
     Session,
+    forward::failed,
     log::{COLUMNS, at, bundle, describe, head, not_verified, trusted_key, verified},
 };
 use crate::{
     cli::{EventFilter, LogPlace},
     failure::{Exit, Failure},
+    offline::Follower,
     progress,
 };
 
 /// How often `tail` looks for more.
 const LOOK: std::time::Duration = std::time::Duration::from_millis(500);
+/// Most entries that `tail` verifies at once.
+const MOST: u64 = 1_000;
 
 /// `tenet log search`.
 pub(super) async fn search(
@@ -124,8 +128,7 @@ pub(super) fn read_entries(
     Ok(())
 }
 
-/// `tenet log tail`: the newest entries, and with `follow` those that come while
-/// the log is seen to continue what it was.
+/// `tenet log tail`: the newest entries, and with `follow` those that come, each verified before it is shown.
 pub(super) async fn tail(
     session: &Session,
     log: &LogPlace,
@@ -135,15 +138,37 @@ pub(super) async fn tail(
 ) -> Result<(), Failure> {
     let key = trusted_key(session, log.key.as_deref(), log.place.as_deref())?;
     let query = filter.query(&session.context)?;
-    let mut known: Option<Checkpoint> = None;
+    let mut follower: Option<Follower> = None;
     loop {
-        let (before, wanted, key) = (known.clone(), query.clone(), key.clone());
-        let (head, entries) =
-            at(session, log, move |source, _| newer(source, &key, before.as_ref(), &wanted, lines)).await?;
+        let (taken, wanted, key) = (follower.take(), query.clone(), key.clone());
+        let (now, entries, is_all) = at(session, log, move |source, _| {
+            let mut follower = match taken {
+                Some(follower) => follower,
+                None => {
+                    let start = head(source, &key)?.0.size.saturating_sub(lines);
+                    Follower::open(source, &key, start, None).map_err(|error| failed(&error))?
+                }
+            };
+            let (first, entries) = follower.next(source, MOST).map_err(|error| failed(&error))?;
+            let is_all = (entries.len() as u64) < MOST;
+            let mut shown = Vec::new();
+            for (index, leaf) in (first..).zip(entries) {
+                let event = Event::decode(&leaf)
+                    .map_err(|error| not_verified(&ledger::Failure::NotAnEvent { index, error }))?;
+                if wanted.matches(&event) {
+                    shown.push(describe(index, &leaf)?);
+                }
+            }
+            Ok((follower, shown, is_all))
+        })
+        .await?;
         for entry in entries {
             line(session, &entry)?;
         }
-        known = Some(head);
+        follower = Some(now);
+        if !is_all {
+            continue;
+        }
         if !follow {
             return Ok(());
         }
@@ -152,48 +177,6 @@ pub(super) async fn tail(
             _ = tokio::signal::ctrl_c() => return Ok(()),
         }
     }
-}
-
-/// What came since `known`, or the newest `lines` entries, that match. The log must continue what was known.
-fn newer(
-    source: &dyn TileSource,
-    key: &LogVerifier,
-    known: Option<&Checkpoint>,
-    query: &EventQuery,
-    lines: u64,
-) -> Result<(Checkpoint, Vec<Value>), Failure> {
-    let (head, _) = head(source, key)?;
-    let from = match known {
-        Some(known) if known.size == head.size && known.root == head.root => return Ok((head, Vec::new())),
-        Some(known) => {
-            let tile = |level, at, width| source.tile(&ledger::tile_path(level, at, width));
-            let proof = ledger::consistency_proof(known.size, head.size, tile).map_err(|error| {
-                Failure::new(Exit::Unavailable, "log-unreadable", "the log can't be read")
-                    .why(error.to_string())
-            })?;
-            ledger::verify_consistency(known.size, &known.root, head.size, &head.root, &proof).map_err(
-                |_| {
-                    Failure::new(
-                        Exit::NotVerified,
-                        "log-not-verified",
-                        "the log does not continue what it was",
-                    )
-                    .why(format!("it had {} entries, and those of today begin otherwise", known.size))
-                    .remedy("keep what was shown, and compare with a witness's copy")
-                },
-            )?;
-            known.size
-        }
-        None => head.size.saturating_sub(lines),
-    };
-    let mut entries = Vec::new();
-    read_entries(source, from, head.size, |index, leaf, event| {
-        if query.matches(event) {
-            entries.push(describe(index, leaf)?);
-        }
-        Ok(ControlFlow::Continue(()))
-    })?;
-    Ok((head, entries))
 }
 
 /// One line an entry: JSON lines for scripts.

@@ -11,7 +11,11 @@ use rustls_pki_types::{CertificateDer, pem::PemObject};
 use serde_json::{Value, json};
 use tokio::runtime::Handle;
 
-use super::{Session, events, extract, gaps, recover, report};
+use super::{
+    Session, events, extract,
+    forward::{self, Forward},
+    gaps, recover, report,
+};
 use crate::{
     cli::{LogCommand, LogPlace},
     client::{Api, Pinned},
@@ -50,6 +54,10 @@ pub(super) async fn run(session: &Session, command: LogCommand) -> Result<(), Fa
         }
         LogCommand::Extract { place, filter, format, out } => {
             extract::run(session, &place, &filter, format, out).await
+        }
+        LogCommand::Forward { place, filter, to, ca_of_sink, state, from_now, once } => {
+            let ca = ca_of_sink;
+            forward::run(session, Forward { place, filter, to, ca, state, from_now, once }).await
         }
         LogCommand::Gaps { place, alarms } => gaps::run(session, &place, alarms).await,
         LogCommand::Prove { index, place, out } => {

@@ -6,6 +6,7 @@ mod config;
 mod enrol;
 mod events;
 mod extract;
+mod forward;
 mod gaps;
 mod keys;
 mod log;
@@ -22,6 +23,8 @@ mod rules;
 mod up;
 mod verify_certificate;
 mod witness;
+
+pub(crate) use forward::Outgoing;
 
 use base::Context;
 use clap::CommandFactory;

@@ -1,5 +1,7 @@
 //! Objects in an S3-compatible store, which Moto plays (PyPI; `./check packages` installs it under `.check`).
 
+use std::os::unix::fs::PermissionsExt;
+
 use super::*;
 
 /// A store on a free port, with one bucket; ended with the test.
@@ -90,6 +92,32 @@ fn objects_live_in_a_bucket() {
     world.json(&["object", "erase", "-r", &papers, object, "--as", "acme"]);
     assert_eq!(moto.listing().matches("<Key>").count(), 0, "{}", moto.listing());
     assert_eq!(world.fails(&["object", "get", "-r", &papers, object, "--as", "acme"]).0, 4);
+
+    // The log's events, too, can go into a bucket.
+    let to = world.directory.path().join("to");
+    fs::write(&to, "s3://papers/events\n").unwrap();
+    fs::set_permissions(&to, fs::Permissions::from_mode(0o600)).unwrap();
+    let state = world.directory.path().join("position.json");
+    let forward = [
+        "log",
+        "forward",
+        "--to",
+        to.to_str().unwrap(),
+        "--state",
+        state.to_str().unwrap(),
+        "--once",
+        "--json",
+    ];
+    let mut forward = world.tenet(&forward);
+    forward.args(["--activity", "object"]).envs([
+        ("AWS_ENDPOINT", moto.endpoint.as_str()),
+        ("AWS_REGION", "us-east-1"),
+        ("AWS_ACCESS_KEY_ID", "tenet"),
+        ("AWS_SECRET_ACCESS_KEY", "secret"),
+    ]);
+    let sent_events: Value = serde_json::from_slice(&forward.output().unwrap().stdout).unwrap();
+    assert!(sent_events["delivered"].as_u64() >= Some(3), "{sent_events}");
+    assert_eq!(moto.listing().matches("<Key>events/").count(), 1, "{}", moto.listing());
 
     // A bucket that is not there is said to be, and nothing is taken for damage.
     let listen = server.listen();

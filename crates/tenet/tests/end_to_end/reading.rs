@@ -68,7 +68,7 @@ fn a_reviewer_finds_follows_counts_and_takes_out() {
     assert_eq!(acts, ["operator.enrol", "account.create"]);
     let event = text(&open[1], "/event").to_owned();
     let (exit, error) = world.fails(&["review", "sign", &event]);
-    assert_eq!((exit, text(&error, "/code"), text(&error, "/clause")), (4, "own-act", "AO-4"));
+    assert_eq!((exit, text(&error, "/code"), text(&error, "/clause")), (3, "own-act", "AO-4"));
     let link = world.json(&["operator", "link", "--role", "auditor"]);
     world.json(&["enrol", text(&link, "/link"), "--name", "Ann", "--save", "ann"]);
     let signed = world.json(&["review", "sign", &event, "--note", "ticket 4711", "--as", "ann"]);

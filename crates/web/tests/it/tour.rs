@@ -215,11 +215,11 @@ impl Tour {
         };
         // The administrator signs off that somebody else enrolled; what it did itself is for somebody else.
         let sign = "/v1/reviews/{event}/sign";
-        let body = Some(json!({"verdict": "in-order", "note": "as agreed"}));
-        let signed = self.operator("POST", sign, &[&of("operator.enrol")], body.clone()).await.json();
+        let body = json!({"verdict": "in-order", "note": "as agreed"});
+        let signed = self.operator("POST", sign, &[&of("operator.enrol")], Some(body.clone())).await.json();
         assert_eq!((&signed["verdict"], &signed["note"]), (&json!("in-order"), &json!("as agreed")));
         let own = sign.replace("{event}", &of("account.suspend"));
-        let own = self.world.call(ask("POST", own).bearer(&self.world.operator).json(&body.unwrap())).await;
+        let own = self.world.call(ask("POST", own).bearer(&self.world.operator).json(&body)).await;
         assert_eq!(own.expect(403).text("/clause"), "AO-4");
         self.operator("POST", "/v1/operators/{operator}/revoke", &[&auditor], None).await;
         let form = format!(

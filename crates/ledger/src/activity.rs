@@ -228,7 +228,6 @@ catalogue! {
     AccessDeny "access.deny" ApiActivity 99 "" Medium ["RR-3" "CD-4" "CD-8" "SD-1"] "policy does not allow an act.";
     LimitExceed "limit.exceed" ApiActivity 99 "" Low ["RR-5"] "a limit of rate or size is exceeded.";
     IdempotencyReplay "idempotency.replay" ApiActivity 99 "" Informational ["CD-2"] "an act that was done before is answered from its record.";
-    IsolationViolation "isolation.violation" DetectionFinding 1 "Create" Critical ["CD-4" "CD-8"] "something would have crossed from one account to another, and was stopped.";
     IntegrityViolation "integrity.violation" DetectionFinding 1 "Create" Critical ["CD-2"] "stored data is not what was stored.";
     ReviewList "review.list" EntityManagement 2 "Read" Informational ["AO-4"] "what is to be reviewed is listed.";
     ReviewSign "review.sign" EntityManagement 3 "Update" Low ["AO-4"] "a second person finds a privileged act in order.";
@@ -309,6 +308,6 @@ mod tests {
         assert_eq!(Activity::RecordBatch.type_uid(), 600_399);
         assert_eq!(Activity::RecordBatch.activity_name(), "record.batch");
         assert_eq!(Activity::AuthFail.class().category_uid(), 3);
-        assert_eq!(Activity::IsolationViolation.severity().id(), 5);
+        assert_eq!(Activity::IntegrityViolation.severity().id(), 5);
     }
 }

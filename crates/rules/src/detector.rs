@@ -207,10 +207,6 @@ mod tests {
             (Activity::IntegrityViolation, "critical: The log was tampered with, or set back"),
             (Activity::LogFork, "critical: The log was tampered with, or set back"),
             (Activity::LogRecover, "critical: The log was tampered with, or set back"),
-            (
-                Activity::IsolationViolation,
-                "critical: Something would have crossed from one account to another",
-            ),
             (Activity::LogUnwitnessed, "high: A control stands still"),
             (Activity::LogGap, "high: A control stands still"),
             (Activity::HoldLift, "medium: A legal hold was lifted"),

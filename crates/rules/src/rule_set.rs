@@ -17,7 +17,6 @@ macro_rules! starter {
 }
 starter![
     "log-tampering",
-    "isolation-violation",
     "new-administrator",
     "administrator-removed",
     "control-disabled",

@@ -203,6 +203,10 @@ impl Store {
             engine::Database::Postgres(_) => Ok(()),
         }
     }
+    /// The files of the schema that were applied, by name.
+    pub async fn migrations(&self) -> Result<Vec<String>, StoreError> {
+        migrate::applied(&self.0.database).await
+    }
     /// Whether the database answers.
     pub async fn ready(&self) -> Result<(), StoreError> {
         self.0.database.read(None).await?.rows("SELECT 1", &[]).await.map(|_| ())

@@ -142,6 +142,12 @@ pub(crate) async fn postgres(realm: Realm, owner: &Postgres, application: &str) 
     guard::protect(realm, owner, application, &locked).await
 }
 
+/// The names of the files that were applied.
+pub(crate) async fn applied(database: &Database) -> Result<Vec<String>, StoreError> {
+    let mut read = database.read(None).await?;
+    Ok(names(read.rows(APPLIED, &[]).await?)?.into_iter().map(|(name, _)| name).collect())
+}
+
 /// Refuses a PostgreSQL schema that is not up to date, when no owner's connection was given.
 pub(crate) async fn check_current(realm: Realm, database: &Database) -> Result<(), StoreError> {
     let mut read = database.read(None).await?;

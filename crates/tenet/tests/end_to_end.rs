@@ -10,6 +10,8 @@ mod disk_full;
 mod forwarding;
 #[path = "end_to_end/hardware_token.rs"]
 mod hardware_token;
+#[path = "end_to_end/life.rs"]
+mod life;
 #[path = "end_to_end/newcomer.rs"]
 mod newcomer;
 #[path = "end_to_end/reading.rs"]
@@ -452,41 +454,6 @@ fn the_log(world: &World, address: &str) {
     let (exit, error) = world.fails(&["log", "verify", copy, "--key", &key]);
     assert_eq!(exit, 7);
     assert!(text(&error, "/why").starts_with("entry "), "{error}");
-}
-
-#[test]
-fn a_server_that_was_killed_is_noticed_and_nothing_acknowledged_is_lost() {
-    let world = World::new();
-    let mut server = world.up("localhost:0");
-    world.json(&["enrol", text(&server.ready, "/enrolment_link")]);
-    let account = world.json(&["account", "create", "acme"]);
-    let listen = server.listen();
-    server.child.kill().unwrap();
-    server.child.wait().unwrap();
-    let server = world.up(&listen);
-    assert_eq!(server.ready["crashed_before"], 1);
-    assert_eq!(world.json(&["account", "list"])[0]["id"], account["id"]);
-    assert_eq!(world.json(&["log", "verify"])["verified"], true);
-    // The dead server holds the log for some seconds more.
-    let deadline = Deadline::new();
-    let gaps = loop {
-        let gaps = world.json(&["log", "gaps", "--alarms"]);
-        if gaps[0].is_object() {
-            break gaps;
-        }
-        deadline.check("the gap is in the log");
-    };
-    assert_eq!((gaps.as_array().unwrap().len(), &gaps[0]["cause"]), (1, &Value::from("killed")));
-    let key = world.json(&["log", "key"])["key"].clone();
-    let copy = world.directory.path().join("copy").display().to_string();
-    assert_eq!(server.stop(), 0);
-    // The next run's start ends the gap that the announced stop began; a copy says the same, offline.
-    let server = world.up(&listen);
-    world.json(&["log", "export", &copy]);
-    assert_eq!(server.stop(), 0);
-    let gaps = world.json(&["log", "gaps", &copy, "--key", key.as_str().unwrap()]);
-    let causes: Vec<_> = gaps.as_array().unwrap().iter().map(|gap| gap["cause"].as_str().unwrap()).collect();
-    assert_eq!(causes, ["killed", "stop-announced"]);
 }
 
 /// What a script prints, with `tenet` on its path; none, and a remark, where curl or jq are missing.

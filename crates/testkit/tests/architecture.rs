@@ -194,6 +194,52 @@ fn the_clauses_document_names_tests_that_exist() {
     assert!(named > 0, "docs/clauses.md names no test");
 }
 
+/// EL-2: the catalogue is what the product does, not what it might; and each activity has a test.
+#[test]
+fn every_activity_is_recorded_by_the_product_and_tested() {
+    let catalogue = fs::read_to_string(root().join("crates/ledger/src/activity.rs")).unwrap();
+    let mut activities = Vec::new();
+    for line in catalogue
+        .lines()
+        .skip_while(|line| *line != "catalogue! {")
+        .skip(1)
+        .take_while(|line| *line != "}")
+        .filter(|line| !line.is_empty())
+    {
+        let mut words = line.split_whitespace();
+        let (variant, name) = (words.next().unwrap(), words.next().unwrap().trim_matches('"'));
+        activities.push((variant.to_owned(), name.to_owned()));
+    }
+    assert!(activities.len() > 80, "{activities:?}");
+    let mut product = String::new();
+    for path in sources() {
+        let text = fs::read_to_string(&path).unwrap();
+        let path = path.strip_prefix(root()).unwrap().display().to_string();
+        let is_catalogue = path.starts_with("crates/ledger") || path.starts_with("crates/rules");
+        if !is_catalogue && !path.contains("/tests/") && !path.contains("/benches/") {
+            product.push_str(text.split("#[cfg(test)]").next().unwrap());
+        }
+    }
+    for (variant, name) in &activities {
+        let named = format!("Activity::{variant}");
+        let is_recorded = product
+            .match_indices(&named)
+            .any(|(at, _)| !product[at + named.len()..].starts_with(|next: char| next.is_alphanumeric()));
+        assert!(is_recorded, "nothing in the product records `{name}`");
+    }
+    let list = include_str!("activities.txt");
+    let listed: Vec<_> = list.lines().filter(|line| !line.starts_with('#')).collect();
+    let names: Vec<_> = listed.iter().map(|line| line.split(' ').next().unwrap()).collect();
+    let known: Vec<_> = activities.iter().map(|(_, name)| name.as_str()).collect();
+    assert_eq!(names, known, "activities.txt has each activity of the catalogue, in its order");
+    for line in listed {
+        let (_, test) = line.split_once(' ').unwrap();
+        let (path, test) = test.split_once("::").unwrap();
+        let text = fs::read_to_string(root().join(path)).unwrap_or_else(|_| panic!("{path} does not exist"));
+        assert!(text.contains(&format!("fn {test}(")), "{path} has no test `{test}`");
+    }
+}
+
 struct Package {
     name: String,
     /// Dependencies of the product itself: not those of tests, which the product never carries.

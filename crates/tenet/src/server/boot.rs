@@ -6,8 +6,8 @@ use std::{net::TcpListener, path::PathBuf, sync::Arc};
 use access::Access;
 use base::{Context, Secret, SecretBytes, ServerId, Timestamp};
 use keys::Keys;
-use ledger::{Act, Activity, Interface, LogSigner, ObjectRef};
-use store::{Indexer, JobRunner, Sequencer, ServerRow, Store};
+use ledger::{Act, Activity, EventQuery, Interface, LogSigner, ObjectRef};
+use store::{EventOrder, Indexer, JobRunner, Sequencer, ServerRow, Store};
 use tokio::sync::watch;
 use vault::{Vault, VaultConfig};
 use web::{App, AppParts, Limits, Rate};
@@ -96,6 +96,7 @@ async fn start(loaded: &Loaded, context: &Context) -> Result<Server, Failure> {
     let provider = provider::open(&config.keys, &loaded.environment, &directory, context)?;
     let anonymous_time = config.lifecycle.anonymous_context.value;
     let key_limits = keys::Limits { anonymous_time, ..keys::Limits::default() };
+    let migrations = migrations(&opened.data, &opened.keys).await?;
     let keys = Keys::open(opened.data.clone(), opened.keys, opened.keys_mint, provider, key_limits).await;
     let keys = keys.map_err(|error| Failure::fault("the keys can't be opened", &error))?;
     let signer = Arc::new(signer(&keys, config).await?);
@@ -122,7 +123,8 @@ async fn start(loaded: &Loaded, context: &Context) -> Result<Server, Failure> {
     for stop in &stops {
         tracing::warn!(server = %stop.server, last_seen = %stop.seen_at, "a server stopped without announcing it");
     }
-    note_start(&opened.data, &startup, loaded, &listeners).await?;
+    note_start(&opened.data, &startup, loaded, &listeners, signer.origin()).await?;
+    note_migrations(&opened.data, &startup, migrations).await?;
     let handlers = [keys.job_handlers(), vault.job_handlers(), access.job_handlers()];
     let runner = JobRunner::new(opened.data.clone(), handlers.into_iter().flatten().collect());
     let sequencer = Sequencer::new(opened.data.clone(), Arc::clone(&signer))
@@ -442,6 +444,7 @@ async fn note_start(
     startup: &store::SystemScope,
     loaded: &Loaded,
     listeners: &[TcpListener],
+    log: &str,
 ) -> Result<(), Failure> {
     let shown: Vec<_> =
         config::values(loaded).into_iter().map(|(key, value, _)| format!("{key}={value}")).collect();
@@ -449,6 +452,8 @@ async fn note_start(
     let hex: String = digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
     let mut acts =
         vec![Act::new(Activity::ConfigLoad, ObjectRef::new("configuration", "tenet")).detail("sha256", hex)];
+    // Whoever starts a server has the key from here on.
+    acts.push(Act::new(Activity::LogKeyRead, ObjectRef::new("log", log)));
     for listener in listeners {
         if let Ok(address) = listener.local_addr() {
             acts.push(Act::new(Activity::ListenerOpen, ObjectRef::new("listener", address)));
@@ -458,6 +463,40 @@ async fn note_start(
         data.record_system(startup, act)
             .await
             .map_err(|error| Failure::fault("the start can't be recorded", &error))?;
+    }
+    Ok(())
+}
+
+/// What was applied of the schemas of both realms: `data/0001_spine.sql`.
+async fn migrations(data: &Store, keys: &Store) -> Result<Vec<String>, Failure> {
+    let mut all = Vec::new();
+    for (realm, store) in [("data", data), ("keys", keys)] {
+        let applied = store.migrations().await;
+        let applied = applied.map_err(|error| Failure::fault("the schema can't be read", &error))?;
+        all.extend(applied.into_iter().map(|name| format!("{realm}/{name}")));
+    }
+    Ok(all)
+}
+
+/// The events of schemas that were brought up to date: those that the log does not have yet. A crash before they are in
+/// it has one written again.
+async fn note_migrations(
+    data: &Store,
+    startup: &store::SystemScope,
+    migrations: Vec<String>,
+) -> Result<(), Failure> {
+    let failed = |error: store::StoreError| Failure::fault("the schema's changes can't be recorded", &error);
+    for name in migrations {
+        let known = EventQuery {
+            activity: Some(Activity::SchemaMigrate.name().to_owned()),
+            object: Some(name.clone()),
+            ..EventQuery::default()
+        };
+        let found = data.search_events(&known, EventOrder::OldestFirst, None, 1).await.map_err(failed)?;
+        if found.found.is_empty() {
+            let act = Act::new(Activity::SchemaMigrate, ObjectRef::new("schema", name));
+            data.record_system(startup, act).await.map_err(failed)?;
+        }
     }
     Ok(())
 }

@@ -180,7 +180,8 @@ impl Tour {
         self.client("GET", &format!("{one}/explain"), &ids, None).await;
         self.client("DELETE", &one, &ids, None).await;
         self.client("POST", &format!("{one}/restore"), &ids, None).await;
-        self.client("POST", &format!("{one}/erase"), &ids, None).await;
+        let erased = self.client("POST", &format!("{one}/erase"), &ids, None).await;
+        assert!(self.world.events_of(&erased).contains(&"object.erase".to_owned()));
         self.client("GET", &format!("{one}/certificate"), &ids, None).await;
     }
 

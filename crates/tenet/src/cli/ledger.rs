@@ -201,6 +201,55 @@ log, and nothing at the server waits for it. A process of its own; it can read a
         #[arg(long)]
         once: bool,
     },
+    /// Write events for a third party: the fields that a profile allows, identifiers as pseudonyms
+    #[command(after_help = "\
+Examples:
+  tenet log share auditor.toml --since 2026-01-01 --until 2026-04-01 --out q1.jsonl
+  tenet log share partner.toml ./copy --key log.vkey --account acc_01j... --out theirs.jsonl
+
+A profile:
+  recipient = 'auditor.example'
+  key_file  = 'auditor.key'          # 32 characters or more, readable by you alone
+  fields    = ['time', 'activity', 'outcome', 'actor_kind', 'actor', 'object_kind', 'object']
+
+An identifier has the same pseudonym each time for one recipient, and another for every other. Each
+event comes with a proof that its entry is in the log, and a statement says what was selected.")]
+    Share {
+        /// The recipient's profile
+        #[arg(value_name = "PROFILE")]
+        allowed: PathBuf,
+        /// Which log
+        #[command(flatten)]
+        place: LogPlace,
+        /// Which events
+        #[command(flatten)]
+        filter: EventFilter,
+        /// Where to write it; standard output if left out
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
+    /// Check events that were shared, offline
+    #[command(after_help = "\
+Examples:
+  tenet log check-share q1.jsonl --key log.vkey
+  tenet log check-share q1.jsonl ./copy --key log.vkey --profile auditor.toml
+
+Without the profile: that each event has an entry in the log. With it and the log, the selection is
+made again and must be the same to the byte: none left out, none changed. Of an actor, an object, an
+account or words that were asked for, the statement has a pseudonym alone: give them again.")]
+    CheckShare {
+        /// The file
+        file: PathBuf,
+        /// Which log
+        #[command(flatten)]
+        place: LogPlace,
+        /// The recipient's profile
+        #[arg(long = "profile", value_name = "FILE")]
+        allowed: Option<PathBuf>,
+        /// What was asked for
+        #[command(flatten)]
+        filter: EventFilter,
+    },
     /// Verify the log and list its gaps: when nothing was recorded, and why
     #[command(after_help = "\
 Examples:

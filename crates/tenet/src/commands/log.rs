@@ -14,7 +14,7 @@ use tokio::runtime::Handle;
 use super::{
     Session, events, extract,
     forward::{self, Forward},
-    gaps, recover, report,
+    gaps, recover, report, share,
 };
 use crate::{
     cli::{LogCommand, LogPlace},
@@ -58,6 +58,12 @@ pub(super) async fn run(session: &Session, command: LogCommand) -> Result<(), Fa
         LogCommand::Forward { place, filter, to, ca_of_sink, state, from_now, once } => {
             let ca = ca_of_sink;
             forward::run(session, Forward { place, filter, to, ca, state, from_now, once }).await
+        }
+        LogCommand::Share { allowed, place, filter, out } => {
+            share::share(session, &allowed, &place, &filter, out.as_deref()).await
+        }
+        LogCommand::CheckShare { file, place, allowed, filter } => {
+            share::check(session, &file, &place, allowed.as_deref(), &filter).await
         }
         LogCommand::Gaps { place, alarms } => gaps::run(session, &place, alarms).await,
         LogCommand::Prove { index, place, out } => {

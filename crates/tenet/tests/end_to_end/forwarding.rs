@@ -222,3 +222,104 @@ fn a_collector_and_a_bucket_have_every_event() {
     let (exit, error) = world.fails(&forward);
     assert!(exit == 2 && text(&error, "/why").contains("another log"), "{error}");
 }
+
+#[test]
+fn a_third_party_gets_what_its_profile_allows_and_can_check_it() {
+    let world = World::new();
+    let (directory, key, _) = copy(&world);
+    let at = |name: &str| world.directory.path().join(name);
+    private(&at("auditor.key"), &"k".repeat(40));
+    let fields = "['time', 'activity', 'outcome', 'actor_kind', 'actor', 'object']";
+    let profile =
+        |key: &str| format!("recipient = 'auditor.example'\nkey_file = '{key}'\nfields = {fields}\n");
+    fs::write(at("auditor.toml"), profile("auditor.key")).unwrap();
+    let (profile_file, out) =
+        (at("auditor.toml").display().to_string(), at("shared.jsonl").display().to_string());
+    world.json(&[
+        "log",
+        "share",
+        &profile_file,
+        &directory,
+        "--key",
+        &key,
+        "--activity",
+        "account",
+        "--since",
+        "1h",
+        "--out",
+        &out,
+    ]);
+    let shared = fs::read_to_string(&out).unwrap();
+    let lines: Vec<Value> = shared.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let statement = lines.last().unwrap();
+    assert_eq!(
+        (&statement["count"], &statement["recipient"]),
+        (&Value::from(1), &Value::from("auditor.example"))
+    );
+    let event = &lines[0]["event"];
+    assert_eq!(event.as_object().unwrap().len(), 6);
+    assert_eq!(text(event, "/activity"), "account.create");
+    assert!(
+        text(event, "/actor").starts_with("opr~") && text(event, "/object").starts_with("acc~"),
+        "{event}"
+    );
+    assert!(
+        !shared.contains("opr_") && !shared.contains("acc_") && !shared.contains("evt_"),
+        "no identifier of ours"
+    );
+    // The recipient alone; whoever has the log and the profile; and both once the log has grown.
+    let check = ["log", "check-share", &out, "--key", &key];
+    assert_eq!(world.json(&check)["complete"], Value::Null);
+    let whole = ["log", "check-share", &out, &directory, "--key", &key, "--profile", &profile_file];
+    assert_eq!(world.json(&whole)["complete"], true);
+    let server = world.up("localhost:0");
+    assert_eq!(server.stop(), 0);
+    let server = world.up("localhost:0");
+    fs::remove_dir_all(&directory).unwrap();
+    world.json(&[
+        "log",
+        "export",
+        &directory,
+        &server.address(),
+        "--ca",
+        text(&server.ready, "/ca"),
+        "--key",
+        &key,
+    ]);
+    assert_eq!(server.stop(), 0);
+    assert_eq!(world.json(&whole)["complete"], true);
+    // What names somebody is a pseudonym in the statement, too: who checks says it again.
+    let found = world.json(&["log", "search", &directory, "--key", &key, "--activity", "account.create"]);
+    let account = text(&found[0], "/event/entity/uid").to_owned();
+    let theirs = at("theirs.jsonl").display().to_string();
+    world.json(&[
+        "log",
+        "share",
+        &profile_file,
+        &directory,
+        "--key",
+        &key,
+        "--account",
+        &account,
+        "--out",
+        &theirs,
+    ]);
+    assert!(!fs::read_to_string(&theirs).unwrap().contains(&account));
+    let mut again =
+        vec!["log", "check-share", &theirs, &directory, "--key", &key, "--profile", &profile_file];
+    assert_eq!(world.fails(&again).0, 2);
+    again.extend(["--account", &account]);
+    assert_eq!(world.json(&again)["complete"], true);
+    // Changed, left out, or by another key: each is found by who can.
+    let wrong = |text: String| {
+        fs::write(&out, text).unwrap();
+        world.fails(&check).0
+    };
+    assert_eq!(wrong(shared.replace("account.create", "account.delete")), 7);
+    assert_eq!(wrong(shared.lines().skip(1).map(|line| format!("{line}\n")).collect()), 7);
+    fs::write(&out, &shared).unwrap();
+    private(&at("other.key"), &"o".repeat(40));
+    fs::write(at("auditor.toml"), profile("other.key")).unwrap();
+    let (exit, error) = world.fails(&whole);
+    assert_eq!((exit, text(&error, "/code")), (7, "share-not-verified"));
+}

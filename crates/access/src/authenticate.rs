@@ -107,6 +107,9 @@ impl Access {
             return Ok(Err("token-revoked"));
         }
         let Some(role) = Role::from_word(row.text(0)?) else { return Ok(Err("operator-role")) };
+        if self.made(operator).await?.is_none_or(|made| made.role != role) {
+            return Ok(Err("operator-unexplained"));
+        }
         let origin = self.origin(Actor::Operator(operator), None, call).await?;
         let scope = self.0.mint.system(origin, now, "an operator works on the platform");
         Ok(Ok(PrincipalKind::Operator { scope, operator, role }))

@@ -21,6 +21,7 @@ mod client_revoke;
 mod credential;
 mod enrol;
 mod error;
+mod explained;
 mod jws;
 mod link_create;
 mod log_search;
@@ -101,6 +102,7 @@ struct Inner {
     policies: policy::Policies,
     throttle: throttle::Throttle,
     origins: origin::Origins,
+    explained: explained::Explained,
     /// What an assertion may name as its audience.
     assertion_audiences: Vec<String>,
     /// Reads the tables of this crate, before anybody is known.
@@ -145,6 +147,7 @@ impl Access {
             policies,
             throttle: throttle::Throttle::new(config.throttle),
             origins: origin::Origins::new(),
+            explained: explained::Explained::default(),
             assertion_audiences,
             reader,
             stand_in: stand_in.public(),

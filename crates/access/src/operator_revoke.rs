@@ -44,6 +44,8 @@ impl Access {
         let act = Act::new(Activity::OperatorRevoke, object())
             .decided_by(decision.policies())
             .detail("links-withdrawn", links);
-        Ok(tx.commit(revoked, act).await?)
+        let committed = tx.commit(revoked, act).await?;
+        self.forget_made(operator);
+        Ok(committed)
     }
 }

@@ -52,7 +52,7 @@ pub struct Review {
     pub event: EventId,
     /// What was done.
     pub activity: String,
-    /// Who did it: an id, or `anonymous` for who enrolled.
+    /// Who did it: an id. Whoever enrolled did that themselves.
     pub actor: String,
     /// The word for the object's kind, and its id.
     pub object: (String, String),

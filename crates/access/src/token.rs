@@ -149,11 +149,24 @@ impl Access {
             (Credential::Assertion { .. }, None) => Err("assertion-malformed"),
         };
         let reason = match proof {
-            Ok(asserted) if !known.revoked => return Ok((subject, known, asserted)),
+            Ok(asserted) if !known.revoked => {
+                if self.is_explained(subject, &known).await? {
+                    return Ok((subject, known, asserted));
+                }
+                "operator-unexplained"
+            }
             Ok(_) => "revoked",
             Err(reason) => reason,
         };
         Err(self.fail(refused(subject, reason), AccessError::InvalidClient).await)
+    }
+
+    /// Whether the log has what made this operator, with this key. Clients are not looked up: they have an account's scope,
+    /// and no more.
+    async fn is_explained(&self, subject: Actor, known: &Known) -> Result<bool, AccessError> {
+        let Actor::Operator(operator) = subject else { return Ok(true) };
+        let made = self.made(operator).await?;
+        Ok(made.is_some_and(|made| known.key.is_some_and(|key| key.thumbprint() == made.key)))
     }
 
     /// What is stored of a subject: one statement, also for somebody who can't exist.

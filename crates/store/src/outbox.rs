@@ -1,7 +1,7 @@
 //! Writing the event: part of the same transaction as the change it records.
 
 use base::{Actor, EventId};
-use ledger::{Act, Activity, Event, Origin, Outcome};
+use ledger::{Act, Event, Origin, Outcome};
 
 use crate::{Store, StoreError, engine::Write};
 
@@ -54,10 +54,9 @@ pub(crate) async fn append(
     Ok(id)
 }
 
-/// Whether a second person is to look at it: done by somebody, and not refused. Who enrols is nobody yet.
+/// Whether a second person is to look at it: done by somebody, and not refused.
 fn is_privileged(event: &Event) -> bool {
-    let somebody = matches!(event.origin().actor, Actor::Operator(_));
     event.activity().needs_review()
+        && matches!(event.origin().actor, Actor::Operator(_))
         && matches!(event.act().outcome(), Outcome::Success)
-        && (somebody || event.activity() == Activity::OperatorEnrol)
 }

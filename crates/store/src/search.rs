@@ -40,6 +40,12 @@ const SOME: Platform = platform!(
      ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)"
 );
 
+/// Most events that are waited for in the outbox.
+const MAX_PENDING: i64 = 4_096;
+const PENDING: Platform = platform!(
+    "SELECT e.leaf FROM outbox o JOIN event e ON e.seq = o.seq WHERE e.activity LIKE $1 ORDER BY o.seq LIMIT $2"
+);
+
 /// From which end the log is searched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EventOrder {
@@ -144,6 +150,37 @@ async fn rows(
     values: &[Value<'_>],
 ) -> Result<Vec<Row>, StoreError> {
     Ok(snapshot.rows(statement.sql(), values).await?.into_iter().map(Row).collect())
+}
+
+impl Store {
+    /// Every event of one activity (`operator.enrol`) or one kind of them (`operator`) that matches, those that are not in
+    /// the log yet last. For what has few: at most [`MAX_EVENT_PAGE`] of the log.
+    pub async fn recorded(&self, query: &EventQuery) -> Result<Vec<EventView>, StoreError> {
+        let Some(activity) = &query.activity else {
+            return Err(StoreError::Statement("a search of what is recorded names an activity".to_owned()));
+        };
+        // First what waits: what enters the log meanwhile is found twice, and nothing is missed.
+        let pattern = if activity.contains('.') { activity.clone() } else { format!("{activity}.%") };
+        let values = [pattern.as_str().into(), MAX_PENDING.into()];
+        let mut pending = Vec::new();
+        for row in self.log_rows(PENDING, &values).await? {
+            // One that is no event was changed: it explains nothing.
+            pending.extend(Event::decode(row.blob(0)?).ok().filter(|event| query.matches(event)));
+        }
+        let mut found = Vec::new();
+        let mut cursor = None;
+        loop {
+            let page = self.search_events(query, EventOrder::OldestFirst, cursor, MAX_EVENT_PAGE).await?;
+            found.extend(page.found.into_iter().map(|one| one.event));
+            cursor = page.next;
+            if cursor.is_none() || found.len() >= MAX_EVENT_PAGE {
+                break;
+            }
+        }
+        pending.retain(|waiting| found.iter().all(|event| event.id != waiting.id));
+        found.extend(pending);
+        Ok(found)
+    }
 }
 
 impl Search<'_> {

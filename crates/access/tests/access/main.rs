@@ -15,4 +15,5 @@ mod planted;
 mod reviews;
 mod support;
 mod tokens;
+mod unexplained;
 mod witnesses;

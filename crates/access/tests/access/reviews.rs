@@ -28,6 +28,8 @@ on_both_engines! {
         house.access.account_list(&admin, None, 10).await.unwrap();
         house.access.account_create(&admin, "acme").await.unwrap_err();
         assert_eq!(open(&house, &admin, ReviewState::Open).await, ["account.create", "client.create", "operator.enrol"]);
+        // Two were enrolled: the later one is the auditor.
+        house.h.clock.advance(Duration::from_seconds(1));
         let auditor = house.invite(Role::Auditor, 2).await;
         let auditor = principal(&house, &auditor).await;
         let queue = house.access.review_list(&auditor, ReviewState::Open, None, 500).await.unwrap().items;

@@ -280,7 +280,7 @@ fn a_third_party_gets_what_its_profile_allows_and_can_check_it() {
         "log",
         "export",
         &directory,
-        &server.address(),
+        server.address(),
         "--ca",
         text(&server.ready, "/ca"),
         "--key",

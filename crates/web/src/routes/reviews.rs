@@ -25,7 +25,7 @@ pub(crate) struct ReviewBody {
     event: EventId,
     /// What was done, such as `account.create`.
     activity: String,
-    /// Who did it: an id, or `anonymous` for whoever enrolled.
+    /// Who did it: an id. Whoever enrolled did that themselves.
     actor: String,
     /// The word for what it was done to.
     object_kind: String,

@@ -189,6 +189,7 @@ fn body_of(route: &RouteInfo) -> Option<Value> {
         ("POST", "records") | ("PUT" | "PATCH", "{record}") => json!({"number": "2"}),
         ("POST", "search") => json!({"equals": {"/number": "1"}}),
         ("POST", "batch") => json!({"operations": [{"op": "create", "body": {"number": "3"}}]}),
+        ("POST", "sign") => json!({"verdict": "in-order"}),
         ("POST", "holds" | "lift") => json!({"reason": "a case", "person": "A. Counsel"}),
         _ => return None,
     })

@@ -1,0 +1,74 @@
+//! Operators whom the database's administrator made, raised or brought back: no event explains them, and none has any power.
+
+use access::{AccessError, Role};
+use base::{Duration, Fault, Kind, OperatorId};
+use testkit::on_both_engines;
+
+use crate::support::{House, Person, config, key};
+
+fn bytes(of: &[u8]) -> String {
+    of.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The operator's row, as SQL names it.
+fn row(person: &Person) -> String {
+    let id: OperatorId = person.id.parse().unwrap();
+    format!("x'{}'", bytes(id.as_bytes()))
+}
+
+on_both_engines! {
+    async fn an_operator_whom_no_event_made_is_none(h: Harness) {
+        let house = House::open(h).await;
+        let intruder = Person { key: key(66), id: OperatorId::from_bytes([6; 16]).to_string() };
+        let public = intruder.key.public();
+        house.h.tamper(store::Realm::Data, &format!(
+            "INSERT INTO operator (id, name, role, public_key, enrolled_at) VALUES ({}, 'Eve', 'administrator', x'{}', 1)",
+            row(&intruder), bytes(public.as_bytes())
+        ));
+        let from = house.events().len();
+        let error = house.sign_in(&intruder).await.unwrap_err();
+        assert!(matches!(error, AccessError::InvalidClient), "{error}");
+        assert_eq!(house.acts_since(from), ["integrity.violation ok", "auth.fail refused operator-unexplained"]);
+        // Told once a minute, not at each attempt.
+        let from = house.events().len();
+        house.sign_in(&intruder).await.unwrap_err();
+        assert_eq!(house.acts_since(from), ["auth.fail refused operator-unexplained"]);
+    }
+
+    async fn another_key_in_an_operators_row_signs_nobody_in(h: Harness) {
+        let house = House::open(h).await;
+        let intruder = Person { key: key(66), id: house.administrator.id.clone() };
+        let public = bytes(intruder.key.public().as_bytes());
+        house.h.tamper(store::Realm::Data, &format!("UPDATE operator SET public_key = x'{public}' WHERE id = {}", row(&intruder)));
+        house.sign_in(&intruder).await.unwrap_err();
+        assert_eq!(house.acts_since(0).last().unwrap(), "auth.fail refused operator-unexplained");
+    }
+
+    async fn a_role_that_was_raised_is_not_taken(h: Harness) {
+        let house = House::open(h).await;
+        let auditor = house.invite(Role::Auditor, 2).await;
+        let token = house.sign_in(&auditor).await.unwrap();
+        house.authenticate(&token).await.unwrap();
+        house.h.tamper(store::Realm::Data, &format!("UPDATE operator SET role = 'administrator' WHERE id = {}", row(&auditor)));
+        let error = house.authenticate(&token).await.unwrap_err();
+        assert_eq!(error.kind(), Kind::Unauthenticated);
+        house.h.tamper(store::Realm::Data, &format!("UPDATE operator SET role = 'auditor' WHERE id = {}", row(&auditor)));
+        house.authenticate(&token).await.unwrap();
+    }
+
+    async fn a_revocation_that_was_undone_in_the_database_stands(h: Harness) {
+        let house = House::open(h).await;
+        let auditor = house.invite(Role::Auditor, 2).await;
+        let other = house.another_server(config()).await;
+        let token = house.sign_in(&auditor).await.unwrap();
+        other.authenticate(token.token.expose(), &house.call()).await.unwrap();
+        let id: OperatorId = auditor.id.parse().unwrap();
+        house.access.operator_revoke(&house.admin().await, id).await.unwrap().into_inner();
+        house.h.tamper(store::Realm::Data, &format!("UPDATE operator SET revoked_at = NULL WHERE id = {}", row(&auditor)));
+        house.sign_in(&auditor).await.unwrap_err();
+        assert_eq!(house.acts_since(0).last().unwrap(), "auth.fail refused operator-unexplained");
+        // Another server hears of it within a minute.
+        house.h.clock.advance(Duration::from_seconds(60));
+        other.authenticate(token.token.expose(), &house.call()).await.unwrap_err();
+    }
+}

@@ -6,7 +6,7 @@ use base::{Actor, Duration, RequestId};
 use ledger::{Event, Interface, LARGE_SEGMENT, Origin, SMALL_SEGMENT, SegmentBuilder, SegmentPage};
 use tokio::sync::watch;
 
-use crate::{Mint, Platform, Store, StoreError, SystemScope, crash_point, platform, sequencer::as_int};
+use crate::{Mint, Platform, Store, StoreError, SystemScope, platform, sequencer::as_int};
 
 /// How often it looks whether there is enough for a segment.
 const POLL: Duration = Duration::from_seconds(1);
@@ -131,7 +131,6 @@ impl Indexer {
             return Ok(true);
         }
         put(&mut tx, 0, first / SMALL, &segment).await?;
-        crash_point("indexer.before-commit");
         tx.commit_bookkeeping().await?;
         Ok(true)
     }
@@ -168,7 +167,6 @@ impl Indexer {
         }
         tx.execute(DROP_SMALL_PAGES, &range).await?;
         put(&mut tx, 1, large, &Segment { times, pages }).await?;
-        crash_point("indexer.before-commit");
         tx.commit_bookkeeping().await?;
         Ok(true)
     }

@@ -212,6 +212,7 @@ impl Search<'_> {
                 EventOrder::NewestFirst => (until.saturating_sub(TIMES_OF).max(from), until),
                 EventOrder::OldestFirst => (from, (from + TIMES_OF).min(until)),
             };
+            tokio::task::yield_now().await;
             let range = [as_int(first)?.into(), as_int(end)?.into()];
             let mut leaves = rows(&mut self.snapshot, INDEXED_ENTRIES, &range).await?;
             if self.order == EventOrder::NewestFirst {
@@ -237,6 +238,8 @@ impl Search<'_> {
                 EventOrder::NewestFirst => (until.saturating_sub(AT_ONCE).max(from), until),
                 EventOrder::OldestFirst => (from, (from + AT_ONCE).min(until)),
             };
+            // On SQLite all of this computes and never waits: others get their turn in between.
+            tokio::task::yield_now().await;
             let mut some = self.candidates(level, of, first, end).await?;
             if self.order == EventOrder::NewestFirst {
                 some.reverse();
@@ -318,6 +321,7 @@ impl Search<'_> {
             all.reverse();
         }
         for some in all.chunks(READ_AT_ONCE) {
+            tokio::task::yield_now().await;
             let mut values = [Value::Int(-1); READ_AT_ONCE];
             for (value, index) in values.iter_mut().zip(some) {
                 *value = as_int(*index)?.into();

@@ -4,37 +4,49 @@ use base::{AccountId, Context, Duration, Timestamp};
 use clap::{Args, ValueEnum};
 use ledger::{Activity, EventQuery, MAX_SEARCH_WORDS, OutcomeWord, words};
 
+use serde::{Deserialize, Serialize};
+
 use crate::failure::Failure;
 
 /// Which events. Everything that is given must hold.
-#[derive(Clone, Debug, Default, Args)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Args, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct EventFilter {
     /// Not before this: an instant such as 2026-01-31T09:30:00Z, a date, or a span back such as 90m, 24h or 7d
     #[arg(long, value_name = "TIME", help_heading = "Which events")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub since: Option<String>,
     /// Before this
     #[arg(long, value_name = "TIME", help_heading = "Which events")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub until: Option<String>,
     /// What was done, such as record.read, or record for everything that is done to records
     #[arg(long, value_name = "NAME", help_heading = "Which events")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub activity: Option<String>,
     /// Who acted: an id, or client, operator, system or anonymous
     #[arg(long, value_name = "ID|KIND", help_heading = "Which events")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub actor: Option<String>,
     /// To what: an id, or the word for its kind, such as record
     #[arg(long, value_name = "ID|KIND", help_heading = "Which events")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub object: Option<String>,
     /// The account in which it happened, or whose the object is
     #[arg(long, value_name = "ACCOUNT", help_heading = "Which events")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub account: Option<AccountId>,
     /// How it ended: success, refused or failed
     #[arg(long, value_name = "OUTCOME", help_heading = "Which events")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub outcome: Option<String>,
     /// At least this severity: informational, low, medium, high or critical
     #[arg(long, value_name = "LEVEL", help_heading = "Which events")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub severity: Option<String>,
     /// Words that all stand somewhere in the event
     #[arg(long, value_name = "WORDS", help_heading = "Which events")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
 }
 
@@ -103,6 +115,43 @@ impl EventFilter {
             }
         }
         Ok(query)
+    }
+
+    /// This, and where it says nothing, the other.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        Self {
+            since: self.since.or(other.since),
+            until: self.until.or(other.until),
+            activity: self.activity.or(other.activity),
+            actor: self.actor.or(other.actor),
+            object: self.object.or(other.object),
+            account: self.account.or(other.account),
+            outcome: self.outcome.or(other.outcome),
+            severity: self.severity.or(other.severity),
+            text: self.text.or(other.text),
+        }
+    }
+
+    /// As somebody would type it.
+    pub fn arguments(&self) -> String {
+        let all = [
+            ("since", self.since.clone()),
+            ("until", self.until.clone()),
+            ("activity", self.activity.clone()),
+            ("actor", self.actor.clone()),
+            ("object", self.object.clone()),
+            ("account", self.account.map(|account| account.to_string())),
+            ("outcome", self.outcome.clone()),
+            ("severity", self.severity.clone()),
+            ("text", self.text.clone()),
+        ];
+        let typed = all.into_iter().filter_map(|(name, value)| {
+            let value = value?;
+            let plain = value.chars().all(|letter| letter.is_ascii_alphanumeric() || "._:-".contains(letter));
+            Some(if plain { format!("--{name} {value}") } else { format!("--{name} '{value}'") })
+        });
+        typed.collect::<Vec<_>>().join(" ")
     }
 
     /// The same for a server's API: instants as they are now, all else as it was given. Checked by [`Self::query`].

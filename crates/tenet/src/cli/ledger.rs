@@ -77,7 +77,8 @@ Examples:
 Examples:
   tenet log search --since 24h --outcome refused
   tenet log search --actor opr_01j... --activity account --limit 500 --json
-  tenet log search --text 'policy-forbids SD-1'
+  tenet log search --text 'policy-forbids SD-1' --save refusals
+  tenet log search --saved refusals --since 7d
   tenet log search ./copy --key log.vkey --object rec_01j...
 
 Of the server of your profile its index is asked, as an operator; each event comes with the times
@@ -95,6 +96,22 @@ that witnesses vouch for. A place that is given is verified and read to its end.
         /// The oldest first
         #[arg(long)]
         oldest: bool,
+        /// Save this search under a name, on this machine
+        #[arg(long, value_name = "NAME", conflicts_with = "saved")]
+        save: Option<String>,
+        /// The search of that name; what is given besides replaces what it says
+        #[arg(long, value_name = "NAME")]
+        saved: Option<String>,
+    },
+    /// List the searches that are saved on this machine
+    #[command(after_help = "\
+Examples:
+  tenet log searches
+  tenet log searches --remove refusals")]
+    Searches {
+        /// Remove one
+        #[arg(long, value_name = "NAME")]
+        remove: Option<String>,
     },
     /// Show the newest entries, and with -f those that come
     #[command(after_help = "\

@@ -14,7 +14,7 @@ use tokio::runtime::Handle;
 use super::{
     Session, events, extract,
     forward::{self, Forward},
-    gaps, recover, report, share,
+    gaps, recover, report, saved, share,
 };
 use crate::{
     cli::{LogCommand, LogPlace},
@@ -43,9 +43,17 @@ pub(super) async fn run(session: &Session, command: LogCommand) -> Result<(), Fa
             let entries = at(session, &place, move |source, _| show(source, &key, from, limit)).await?;
             session.out.list(&entries, COLUMNS)
         }
-        LogCommand::Search { place, filter, limit, oldest } => {
+        LogCommand::Search { place, filter, limit, oldest, save, saved } => {
+            let filter = match &saved {
+                Some(name) => saved::load(session, name, &filter)?,
+                None => filter,
+            };
+            if let Some(name) = &save {
+                saved::save(session, name, &filter)?;
+            }
             events::search(session, &place, &filter, limit, oldest).await
         }
+        LogCommand::Searches { remove } => saved::run(session, remove.as_deref()),
         LogCommand::Tail { place, filter, lines, follow } => {
             events::tail(session, &place, &filter, lines, follow).await
         }

@@ -20,6 +20,7 @@ mod report;
 mod repository;
 mod review;
 mod rules;
+mod saved;
 mod share;
 mod up;
 mod verify_certificate;

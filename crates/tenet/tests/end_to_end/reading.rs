@@ -53,6 +53,23 @@ fn a_reviewer_finds_follows_counts_and_takes_out() {
     assert!(String::from_utf8_lossy(&wrong.stderr).contains("account.create"));
     assert_eq!(wrong.status.code(), Some(2));
 
+    // A search that is saved is asked again by its name, with what is given besides.
+    let refused = ["log", "search", "--outcome", "refused", "--since", "1h"];
+    let mut save = refused.to_vec();
+    save.extend(["--save", "refusals"]);
+    assert_eq!(indices(&world.json(&save)), indices(&world.json(&refused)));
+    let again = world.json(&["log", "search", "--saved", "refusals"]);
+    assert_eq!(indices(&again), indices(&world.json(&refused)));
+    assert_eq!(
+        world.json(&["log", "search", "--saved", "refusals", "--until", "2020-01-01"]),
+        Value::Array(Vec::new())
+    );
+    let saved = world.json(&["log", "searches"]);
+    assert_eq!(text(&saved[0], "/search"), "--since 1h --outcome refused");
+    let (exit, error) = world.fails(&["log", "search", "--saved", "refusal"]);
+    assert!(exit == 2 && text(&error, "/do").contains("refusals"), "{error}");
+    assert_eq!(world.json(&["log", "searches", "--remove", "refusals"]), Value::Array(Vec::new()));
+
     let denials = world.json(&["log", "report", "denials"]);
     assert_eq!((&denials[0]["what"], &denials[0]["count"]), (&"operator.revoke".into(), &1.into()));
     let csv = world.tenet(&["log", "report", "privileged", &copy, "--key", &key, "--csv"]).output().unwrap();

@@ -10,6 +10,7 @@ use store::platform;
 use crate::{
     Access, AccessError, Role, ScopeSet,
     claims::{Claims, Subject},
+    client_create::EVERY_LEVEL,
     origin::Call,
     principal::{Principal, PrincipalKind},
     refuse::Failure,
@@ -71,6 +72,13 @@ impl Access {
         }
         if row.int(4)? != 0 {
             return Ok(Err("token-revoked"));
+        }
+        let (scopes, clearance) = (row.text(0)?, row.opt_text(1)?.unwrap_or(EVERY_LEVEL));
+        let is_explained = self.made_client(client).await?.is_some_and(|made| {
+            made.account == account && made.scopes == scopes && made.clearance == clearance
+        });
+        if !is_explained {
+            return Ok(Err("client-unexplained"));
         }
         // A stored list that does not parse grants nothing.
         let granted = ScopeSet::parse(row.text(0)?).unwrap_or_default();

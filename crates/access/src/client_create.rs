@@ -8,7 +8,7 @@ use crate::{
     Access, AccessError, Action, Client, Principal, PublicKey, Resource, ScopeSet,
     account::check_name,
     client::object,
-    credential::{SecretKind, generate},
+    credential::{SecretHash, SecretKind, generate},
     operator::{hold, refuse_revoked},
 };
 
@@ -104,7 +104,7 @@ impl Access {
             created: scope.now(),
             revoked: None,
         };
-        let act = created(&client, key.as_ref()).decided_by(decision.policies());
+        let act = created(&client, key.as_ref(), hash.as_ref()).decided_by(decision.policies());
         Ok(tx.commit(CreatedClient { client, secret }, act).await?)
     }
 }
@@ -117,14 +117,18 @@ fn check(new: &NewClient) -> Result<(), AccessError> {
     Ok(())
 }
 
+/// What an event says of the clearance of a client that has none of its own.
+pub(crate) const EVERY_LEVEL: &str = "every level";
+
 /// The event says all that decides what the client may do and who it is: scopes, clearance, key.
-fn created(client: &Client, key: Option<&PublicKey>) -> Act {
+fn created(client: &Client, key: Option<&PublicKey>, secret: Option<&SecretHash>) -> Act {
     let act = Act::new(Activity::ClientCreate, object(client.id, client.account))
         .detail("scope", client.scopes.to_string())
-        .detail("clearance", client.clearance.as_deref().unwrap_or("every level"));
-    match key {
-        Some(key) => act.detail("credential", "private_key_jwt").detail("key", key.thumbprint()),
-        None => act.detail("credential", "client_secret"),
+        .detail("clearance", client.clearance.as_deref().unwrap_or(EVERY_LEVEL));
+    match (key, secret) {
+        (Some(key), _) => act.detail("credential", "private_key_jwt").detail("key", key.thumbprint()),
+        (None, Some(secret)) => act.detail("credential", "client_secret").detail("secret", secret.digest()),
+        (None, None) => act,
     }
 }
 

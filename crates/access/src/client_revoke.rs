@@ -28,6 +28,8 @@ impl Access {
         let revoked = Client::from_row(&row)?;
         let act =
             Act::new(Activity::ClientRevoke, object(client, revoked.account)).decided_by(decision.policies());
-        Ok(tx.commit(revoked, act).await?)
+        let committed = tx.commit(revoked, act).await?;
+        self.forget_made_client(client);
+        Ok(committed)
     }
 }

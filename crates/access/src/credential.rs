@@ -47,6 +47,10 @@ impl SecretHash {
     pub(crate) fn from_slice(stored: &[u8]) -> Option<Self> {
         stored.try_into().ok().map(Self)
     }
+    /// What an event says of the secret: a digest of what is stored. Nobody guesses 256 random bits behind two hashes.
+    pub(crate) fn digest(&self) -> String {
+        sha256(&self.0).iter().map(|byte| format!("{byte:02x}")).collect()
+    }
     pub(crate) const fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }

@@ -1,18 +1,20 @@
-//! An operator whom no event explains is none (RR-5). Whoever can write to the database could make a row in `operator`, or
-//! raise its role; only what the log says of it counts. So a new administrator is in the log, at the witness and before
-//! whoever watches there, or has no power.
+//! Whom no event explains has no power (RR-5). Whoever can write to the database could make a row in `operator` or `client`,
+//! raise a role or scopes, or put a key of their own in place of another's; only what the log says counts. So a new
+//! administrator is in the log, at the witness and before whoever watches there, or is none.
 
 use std::{collections::HashMap, sync::Mutex};
 
-use base::{Duration, OperatorId};
+use base::{AccountId, ClientId, Duration, OperatorId};
 use ledger::{Act, Activity, DetailValue, EventQuery, EventView, ObjectRef, OutcomeView};
 
 use crate::{Access, AccessError, Role};
 
 /// How long what the log said is taken for true: a revocation that somebody undid in the database ends by then.
 const LIFE: Duration = Duration::from_seconds(60);
-/// Most operators that are remembered.
-const MAX_REMEMBERED: usize = 1_024;
+/// The same of clients: there are many, and each is within its account.
+const CLIENT_LIFE: Duration = Duration::from_seconds(600);
+/// Most operators that are remembered, and most clients.
+const MAX_REMEMBERED: usize = 65_536;
 
 /// What the log says of an operator.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,64 +25,126 @@ pub(crate) struct Made {
     pub(crate) key: String,
 }
 
+/// What the log says of a client.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct MadeClient {
+    /// Its account.
+    pub(crate) account: AccountId,
+    /// The scopes that it was registered with.
+    pub(crate) scopes: String,
+    /// Its clearance, as the event says it.
+    pub(crate) clearance: String,
+    /// The thumbprint of its key, or the digest of its secret's hash.
+    pub(crate) credential: String,
+}
+
 /// What the log said of late: when it was asked, by the clock that nobody sets, and the answer.
+type Answers<Id, Said> = Mutex<HashMap<Id, (Duration, Option<Said>)>>;
+
+/// What the log said of late.
 #[derive(Debug, Default)]
-pub(crate) struct Explained(Mutex<HashMap<OperatorId, (Duration, Option<Made>)>>);
+pub(crate) struct Explained {
+    operators: Answers<OperatorId, Made>,
+    clients: Answers<ClientId, MadeClient>,
+}
+
+/// Answers of the log, each whole: a panic elsewhere spoils none.
+fn held<Id, Said>(
+    of: &Answers<Id, Said>,
+) -> std::sync::MutexGuard<'_, HashMap<Id, (Duration, Option<Said>)>> {
+    of.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
 
 impl Access {
-    /// What made that operator, and has not been undone; none if nothing in the log did. The first time that nothing is
-    /// found is an event.
+    /// What made that operator, and has not been undone; none if nothing in the log did, which is then an event.
     pub(crate) async fn made(&self, operator: OperatorId) -> Result<Option<Made>, AccessError> {
+        self.asked(&self.0.explained.operators, operator, LIFE, "operator", fold).await
+    }
+
+    /// What made that client, and has not been undone; as [`Self::made`].
+    pub(crate) async fn made_client(&self, client: ClientId) -> Result<Option<MadeClient>, AccessError> {
+        self.asked(&self.0.explained.clients, client, CLIENT_LIFE, "client", fold_client).await
+    }
+
+    async fn asked<K: base::IdKind, Said: Clone>(
+        &self,
+        answers: &Answers<base::Id<K>, Said>,
+        id: base::Id<K>,
+        life: Duration,
+        kind: &'static str,
+        fold: impl FnOnce(&[EventView]) -> Option<Said>,
+    ) -> Result<Option<Said>, AccessError>
+    where
+        base::Id<K>: std::hash::Hash + Eq + Copy,
+    {
         let now = self.0.context.elapsed();
-        let known = self.explained().get(&operator).cloned();
-        if let Some((at, made)) = known
-            && now < at + LIFE
+        let known = held(answers).get(&id).cloned();
+        if let Some((at, said)) = known
+            && now < at + life
         {
-            return Ok(made);
+            return Ok(said);
         }
         let about = EventQuery {
-            activity: Some("operator".to_owned()),
-            object: Some(operator.to_string()),
+            activity: Some(kind.to_owned()),
+            object: Some(id.to_string()),
             ..EventQuery::default()
         };
-        let made = fold(&self.0.store.recorded(&about).await?);
-        if made.is_none() {
-            let act = Act::new(Activity::IntegrityViolation, ObjectRef::new("operator", operator))
-                .detail("why", "no event explains this operator");
+        let said = fold(&self.0.store.recorded(&about).await?);
+        if said.is_none() {
+            let act = Act::new(Activity::IntegrityViolation, ObjectRef::new(kind, id))
+                .detail("why", "no event explains it as it stands in the database");
             self.0.store.record_system(&self.0.reader, act).await?;
         }
-        let mut explained = self.explained();
-        if explained.len() >= MAX_REMEMBERED {
-            explained.clear();
+        let mut answers = held(answers);
+        if answers.len() >= MAX_REMEMBERED {
+            answers.clear();
         }
-        explained.insert(operator, (now, made.clone()));
-        Ok(made)
+        answers.insert(id, (now, said.clone()));
+        Ok(said)
     }
 
     /// Forgets what the log said of an operator: it has said more since.
     pub(crate) fn forget_made(&self, operator: OperatorId) {
-        self.explained().remove(&operator);
+        held(&self.0.explained.operators).remove(&operator);
     }
 
-    fn explained(&self) -> std::sync::MutexGuard<'_, HashMap<OperatorId, (Duration, Option<Made>)>> {
-        // Answers of the log, each whole: a panic elsewhere spoils none.
-        self.0.explained.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    /// Forgets what the log said of a client.
+    pub(crate) fn forget_made_client(&self, client: ClientId) {
+        held(&self.0.explained.clients).remove(&client);
     }
+}
+
+fn text(event: &EventView, wanted: &str) -> Option<String> {
+    event.details.iter().find_map(|(name, value)| match value {
+        DetailValue::Text(text) if name == wanted => Some(text.clone()),
+        _ => None,
+    })
+}
+
+/// The first event of success of an activity.
+fn done(events: &[EventView], activity: Activity) -> Option<&EventView> {
+    events.iter().find(|event| event.outcome == OutcomeView::Success && event.activity == activity.name())
 }
 
 /// Enrolled once, with this role and key, and not revoked.
 fn fold(events: &[EventView]) -> Option<Made> {
-    let done = |event: &&EventView| event.outcome == OutcomeView::Success;
-    let of = |name: Activity| events.iter().filter(done).filter(move |event| event.activity == name.name());
-    if of(Activity::OperatorRevoke).next().is_some() {
+    if done(events, Activity::OperatorRevoke).is_some() {
         return None;
     }
-    let enrolled = of(Activity::OperatorEnrol).next()?;
-    let text = |wanted: &str| {
-        enrolled.details.iter().find_map(|(name, value)| match value {
-            DetailValue::Text(text) if name == wanted => Some(text.clone()),
-            _ => None,
-        })
-    };
-    Some(Made { role: Role::from_word(&text("role")?)?, key: text("key")? })
+    let enrolled = done(events, Activity::OperatorEnrol)?;
+    Some(Made { role: Role::from_word(&text(enrolled, "role")?)?, key: text(enrolled, "key")? })
+}
+
+/// Registered once, in this account, with these scopes and this credential, and not revoked.
+fn fold_client(events: &[EventView]) -> Option<MadeClient> {
+    if done(events, Activity::ClientRevoke).is_some() {
+        return None;
+    }
+    let created = done(events, Activity::ClientCreate)?;
+    Some(MadeClient {
+        account: created.object.account?,
+        scopes: text(created, "scope")?,
+        clearance: text(created, "clearance")?,
+        credential: text(created, "key").or_else(|| text(created, "secret"))?,
+    })
 }

@@ -153,7 +153,11 @@ impl Access {
                 if self.is_explained(subject, &known).await? {
                     return Ok((subject, known, asserted));
                 }
-                "operator-unexplained"
+                if matches!(subject, Actor::Operator(_)) {
+                    "operator-unexplained"
+                } else {
+                    "client-unexplained"
+                }
             }
             Ok(_) => "revoked",
             Err(reason) => reason,
@@ -161,12 +165,26 @@ impl Access {
         Err(self.fail(refused(subject, reason), AccessError::InvalidClient).await)
     }
 
-    /// Whether the log has what made this operator, with this key. Clients are not looked up: they have an account's scope,
-    /// and no more.
+    /// Whether the log has what made this operator or client, with this key or secret, and for a client with this account
+    /// and these scopes.
     async fn is_explained(&self, subject: Actor, known: &Known) -> Result<bool, AccessError> {
-        let Actor::Operator(operator) = subject else { return Ok(true) };
-        let made = self.made(operator).await?;
-        Ok(made.is_some_and(|made| known.key.is_some_and(|key| key.thumbprint() == made.key)))
+        let key = known.key.map(PublicKey::thumbprint);
+        match subject {
+            Actor::Operator(operator) => {
+                let made = self.made(operator).await?;
+                Ok(made.is_some_and(|made| key.is_some_and(|key| key == made.key)))
+            }
+            Actor::Client(client) => {
+                let made = self.made_client(client).await?;
+                let credential = key.or_else(|| known.secret.map(|secret| secret.digest()));
+                Ok(made.is_some_and(|made| {
+                    known.account == Some(made.account)
+                        && known.scopes.to_string() == made.scopes
+                        && credential.is_some_and(|credential| credential == made.credential)
+                }))
+            }
+            Actor::System(_) | Actor::Anonymous => Ok(false),
+        }
     }
 
     /// What is stored of a subject: one statement, also for somebody who can't exist.

@@ -174,6 +174,20 @@ impl RuleSet {
         if parsed.rules.is_empty() && parsed.correlations.is_empty() && parsed.filters.is_empty() {
             return Err(shape("it holds no rule".to_owned()));
         }
+        // Without a level an alarm has none, and would not be told.
+        let levels = parsed.rules.iter().map(|rule| (&rule.title, rule.level));
+        let levels = levels.chain(parsed.correlations.iter().map(|rule| (&rule.title, rule.level)));
+        for (title, level) in levels {
+            if level.is_none() {
+                return Err(shape(format!(
+                    "`{title}` has no `level`: give low, medium, high, critical or informational"
+                )));
+            }
+        }
+        // What a correlation counts is found by id: a rule with a name alone would be counted never.
+        if let Some(rule) = parsed.rules.iter().find(|rule| rule.name.is_some() && rule.id.is_none()) {
+            return Err(shape(format!("`{}` has a `name` and no `id`: give it one", rule.title)));
+        }
         for (field, origin) in RuleFieldSet::collect(&parsed, &[], true).iter() {
             if !is_known(field) {
                 let rule = origin.rule_titles.first().cloned().unwrap_or_default();
@@ -252,6 +266,10 @@ mod tests {
         for wrong in ["", "title: T", "- 1", "title: T\ndetection: {condition: s}\nlogsource: {}", ": :"] {
             assert!(matches!(add(wrong), Err(RuleError::Shape { .. })), "{wrong}");
         }
+        let unlevelled = RULE.replace("FIELD", "tenet.activity").replace("level: low\n", "");
+        assert!(add(&unlevelled).unwrap_err().to_string().contains("`level`"));
+        let unnumbered = RULE.replace("FIELD", "tenet.activity").replace("title: T\n", "title: T\nname: t\n");
+        assert!(add(&unnumbered).unwrap_err().to_string().contains("`id`"));
         assert!(add(&RULE.replace("FIELD", "tenet.activity|nonsense")).is_err());
         assert!(add(&RULE.replace("FIELD: x", "tenet.activity|re: '('")).is_err());
         assert!(add(&RULE.replace("condition: s", "condition: t")).is_err());

@@ -71,4 +71,47 @@ on_both_engines! {
         house.h.clock.advance(Duration::from_seconds(60));
         other.authenticate(token.token.expose(), &house.call()).await.unwrap_err();
     }
+
+    async fn a_client_is_what_the_log_says_it_is(h: Harness) {
+        let house = House::open(h).await;
+        let (_, client) = house.customer("acme").await;
+        let (globex, other) = house.customer("globex").await;
+        let id = format!("x'{}'", bytes(client.client.id.as_bytes()));
+        let set = |what: &str| house.h.tamper(store::Realm::Data, &format!("UPDATE client SET {what} WHERE id = {id}"));
+        let token = house.client_token(&client).await.unwrap();
+        house.authenticate(&token).await.unwrap();
+        // The secret of another client, which the database's administrator knows, in place of this one's.
+        let hash = house.h.tamper(store::Realm::Data, &format!(
+            "SELECT secret_hash FROM client WHERE id = x'{}'", bytes(other.client.id.as_bytes())
+        )).remove(0);
+        let own = house.h.tamper(store::Realm::Data, &format!("SELECT secret_hash FROM client WHERE id = {id}")).remove(0);
+        set(&format!("secret_hash = x'{hash}'"));
+        let stolen = access::CreatedClient { client: client.client.clone(), secret: other.secret.clone() };
+        house.client_token(&stolen).await.unwrap_err();
+        assert_eq!(house.acts_since(0).last().unwrap(), "auth.fail refused client-unexplained");
+        set(&format!("secret_hash = x'{own}'"));
+        house.client_token(&client).await.unwrap();
+        // Another account, other scopes, another clearance: tokens that are out are refused at once.
+        let account = house.h.tamper(store::Realm::Data, &format!("SELECT account FROM client WHERE id = {id}")).remove(0);
+        for (wrong, right) in [
+            (format!("account = x'{}'", bytes(globex.as_bytes())), format!("account = x'{account}'")),
+            ("scopes = 'records:read'".to_owned(), format!("scopes = '{}'", access::ScopeSet::all())),
+            ("clearance = 'public'".to_owned(), "clearance = NULL".to_owned()),
+        ] {
+            set(&wrong);
+            house.authenticate(&token).await.unwrap_err();
+            set(&right);
+            house.authenticate(&token).await.unwrap();
+        }
+        // A revocation that was undone.
+        house.access.client_revoke(&house.admin().await, client.client.id).await.unwrap().into_inner();
+        set("revoked_at = NULL");
+        house.authenticate(&token).await.unwrap_err();
+        house.client_token(&client).await.unwrap_err();
+    }
+}
+
+#[test]
+fn every_scope_fits_the_event_that_is_compared() {
+    assert!(access::ScopeSet::all().to_string().len() <= ledger::MAX_DETAIL_BYTES);
 }

@@ -44,6 +44,10 @@ struct Watched {
     gaps: GapFinder,
     /// The entry that comes next.
     next: u64,
+    /// What the copy had at the last look, read or not.
+    mirrored: u64,
+    /// What rules found and could not be made durable: correlations that told once are quiet, so it is kept.
+    waiting: Vec<Value>,
     /// Its checkpoints under evidence that were told of.
     evidence: u64,
     /// When the copy last grew, by the clock that nobody sets.
@@ -73,6 +77,8 @@ impl Watching {
                 detector,
                 gaps: GapFinder::new(),
                 next: 0,
+                mirrored: 0,
+                waiting: Vec::new(),
                 evidence: 0,
                 grown: context.elapsed(),
                 is_silent: false,
@@ -135,6 +141,7 @@ impl Watched {
         let number =
             |name: &str| saved.get(name).and_then(Value::as_u64).ok_or_else(|| wrong("it is damaged"));
         (self.next, self.evidence) = (number("next")?, number("evidence")?);
+        self.mirrored = self.next;
         let counted = saved.get("counted").map(Value::to_string).unwrap_or_default();
         if !self.detector.restore(counted.as_bytes()) {
             tracing::warn!(log = %self.origin, "what correlations had counted can't be taken up: they begin anew");
@@ -166,7 +173,7 @@ impl Watched {
                 "title": "The log signed another past than the one this witness knows", "evidence": evidence,
             }));
         }
-        let has_grown = standing.mirrored > self.next;
+        let has_grown = standing.mirrored > self.mirrored;
         if has_grown && self.is_silent {
             raised.push(json!({
                 "kind": "spoke", "level": "medium", "title": "The log is written again", "silent_seconds": since.seconds(),
@@ -183,10 +190,20 @@ impl Watched {
         self.evidence = self.evidence.max(evidence);
         if has_grown {
             self.grown = elapsed;
+            self.mirrored = standing.mirrored;
+        }
+        if standing.mirrored > self.next || !self.waiting.is_empty() {
             self.read(standing.mirrored, witness, alarms, context)?;
         } else if says {
             self.save()?;
         }
+        Ok(())
+    }
+
+    /// Makes what waits durable; what can't be goes on waiting, and nothing is read behind it.
+    fn tell(&mut self, alarms: &Alarms, context: &Context) -> std::io::Result<()> {
+        self.raise(alarms, context, self.waiting.clone())?;
+        self.waiting.clear();
         Ok(())
     }
 
@@ -200,23 +217,28 @@ impl Watched {
     ) -> std::io::Result<()> {
         let wide = u64::from(TILE_WIDTH);
         let mut saved = self.next;
+        self.tell(alarms, context)?;
         while self.next < until {
             let index = self.next / wide;
             let width = u16::try_from((until - index * wide).min(wide)).unwrap_or(TILE_WIDTH);
             let path = TilePath { kind: TileKind::Entries, index, width };
             // The copy may have grown since: its last bundle is another one then, and the next look finds it.
             let Some(bundle) = witness.tile(&self.path, &path)? else { break };
-            let mut raised = Vec::new();
-            let mut next = index * wide;
+            let (mut next, before) = (index * wide, self.next);
             for entry in bundle_entries(&bundle) {
                 let entry = entry.map_err(|error| std::io::Error::other(error.to_string()))?;
                 if next >= self.next {
-                    raised.extend(self.entry(next, entry));
+                    let found = self.entry(next, entry);
+                    self.waiting.extend(found);
+                    // Taken: the detector does not see it again, whatever becomes of the alarms.
+                    self.next = next + 1;
                 }
                 next += 1;
             }
-            self.raise(alarms, context, raised)?;
-            self.next = next;
+            self.tell(alarms, context)?;
+            if self.next == before {
+                return Err(std::io::Error::other("a bundle of the copy has fewer entries than it should"));
+            }
             if self.next - saved >= SAVE_AFTER {
                 self.save()?;
                 saved = self.next;
@@ -348,6 +370,42 @@ mod tests {
         let log = watching.logs.first_mut().unwrap();
         log.look(&standing, &witness, &alarms, silence, &context).unwrap();
         assert_eq!(world.kinds(), ["silence 91", "spoke 100"]);
+    }
+
+    #[test]
+    fn a_copy_that_can_t_be_read_does_not_hide_silence() {
+        let world = World::new();
+        let mut watching = world.watching();
+        let (witness, alarms) = (Arc::clone(&watching.witness), Arc::clone(&watching.alarms));
+        let mut standing = witness.standings().remove(0);
+        standing.mirrored = 1;
+        let (silence, context) = (watching.silence, watching.context.clone());
+        let log = watching.logs.first_mut().unwrap();
+        for _ in 0..3 {
+            log.look(&standing, &witness, &alarms, silence, &context).unwrap();
+            world.clock.advance(Duration::from_seconds(60));
+        }
+        assert_eq!(world.kinds(), ["silence 120"]);
+        assert_eq!(log.next, 0, "what was not read is still to be read");
+    }
+
+    #[test]
+    fn an_alarm_that_can_t_be_written_waits() {
+        let world = World::new();
+        let mut watching = world.watching();
+        let (witness, alarms) = (Arc::clone(&watching.witness), Arc::clone(&watching.alarms));
+        let standing = witness.standings().remove(0);
+        let (silence, context) = (watching.silence, watching.context.clone());
+        let log = watching.logs.first_mut().unwrap();
+        log.waiting.push(json!({ "kind": "rule", "level": "high", "title": "T" }));
+        let file = world.directory.path().join("alerts.jsonl");
+        std::fs::create_dir(&file).unwrap();
+        assert!(log.look(&standing, &witness, &alarms, silence, &context).is_err());
+        std::fs::remove_dir(&file).unwrap();
+        for _ in 0..2 {
+            log.look(&standing, &witness, &alarms, silence, &context).unwrap();
+        }
+        assert_eq!(world.kinds(), ["rule null"]);
     }
 
     #[test]

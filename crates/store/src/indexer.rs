@@ -26,7 +26,8 @@ const PUT_SEGMENT: Platform =
     platform!("INSERT INTO log_segment (level, segment, times) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING");
 const PUT_PAGE: Platform =
     platform!("INSERT INTO log_segment_page (level, segment, first, data) VALUES ($1, $2, $3, $4)");
-const TIMES: Platform = platform!(
+/// The times of some segments of a level, in their order.
+pub(crate) const TIMES: Platform = platform!(
     "SELECT segment, times FROM log_segment WHERE level = $1 AND segment >= $2 AND segment < $3 ORDER BY segment"
 );
 const PAGES: Platform =

@@ -8,7 +8,7 @@ use ledger::{Event, EventQuery, EventView, Positions, positions, query_terms};
 use crate::{
     Platform, Row, Store, StoreError, Value,
     engine::Read,
-    indexer::{LARGE, SMALL, TIMES_BYTES, TIMES_OF},
+    indexer::{LARGE, SMALL, TIMES, TIMES_BYTES, TIMES_OF},
     log::INDEXED_ENTRIES,
     platform,
     sequencer::as_int,
@@ -26,9 +26,6 @@ const READ_AT_ONCE: usize = 16;
 const SIZES: Platform = platform!(
     "SELECT size, (SELECT size FROM log_indexed WHERE id = 0), (SELECT count(*) FROM log_segment WHERE level = 1) \
      FROM log_head WHERE id = 0"
-);
-const TIMES: Platform = platform!(
-    "SELECT segment, times FROM log_segment WHERE level = $1 AND segment >= $2 AND segment < $3 ORDER BY segment"
 );
 const PAGES: Platform = platform!(
     "SELECT s.segment, (SELECT p.data FROM log_segment_page p WHERE p.level = s.level AND p.segment = s.segment \

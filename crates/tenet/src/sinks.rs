@@ -39,6 +39,22 @@ pub(crate) enum Sink {
     Bucket { store: Box<dyn object_store::ObjectStore>, prefix: object_store::path::Path },
 }
 
+/// The headers of a private file's lines, `Name: value` each, none of which is ever shown; or what is wrong.
+pub(crate) fn headers<'a>(
+    lines: impl Iterator<Item = &'a String>,
+) -> Result<header::HeaderMap, &'static str> {
+    let mut headers = header::HeaderMap::new();
+    for line in lines {
+        let (name, value) = line.split_once(':').ok_or("a line is not `Name: value`")?;
+        let name = header::HeaderName::try_from(name.trim()).map_err(|_| "a header's name is none")?;
+        let mut value =
+            header::HeaderValue::try_from(value.trim()).map_err(|_| "a header's value is none")?;
+        value.set_sensitive(true);
+        headers.insert(name, value);
+    }
+    Ok(headers)
+}
+
 impl Sink {
     /// From a private file: the address on its first line, for OpenTelemetry headers on others. `ca` is the authority of
     /// the other side's certificate; without one, those that the system trusts are.
@@ -47,7 +63,7 @@ impl Sink {
             .map_err(|error| Failure::usage("events can't be sent").why(error.to_string()))?;
         let wrong = |why: String| {
             Failure::usage(format!("`{}` does not say where events go", path.display())).why(why).remedy(
-                "its first line is syslog+tls://HOST:PORT, otlp+https://HOST/v1/logs, or s3://BUCKET/PREFIX",
+                "its first line is syslog+tls://HOST:PORT, otlp+https://HOST/v1/logs, s3://BUCKET/PREFIX or file:///DIRECTORY",
             )
         };
         let mut lines = lines.expose().iter();
@@ -81,19 +97,7 @@ impl Sink {
                 }
                 let url =
                     Url::parse(plain).map_err(|_| wrong("its first line is not an address".to_owned()))?;
-                let mut headers = header::HeaderMap::new();
-                for line in lines {
-                    let (name, value) = line
-                        .split_once(':')
-                        .ok_or_else(|| wrong("a line is not `Name: value`".to_owned()))?;
-                    let name = header::HeaderName::try_from(name.trim());
-                    let value = header::HeaderValue::try_from(value.trim());
-                    let (Ok(name), Ok(mut value)) = (name, value) else {
-                        return Err(wrong("a header is none".to_owned()));
-                    };
-                    value.set_sensitive(true);
-                    headers.insert(name, value);
-                }
+                let headers = headers(lines).map_err(|why| wrong(why.to_owned()))?;
                 let mut builder =
                     reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).timeout(TIMEOUT);
                 if authorities.is_empty() {

@@ -191,10 +191,11 @@ Examples:
     --to otlp.txt --state otlp.json --severity medium
 
 The file of --to, readable by you alone, has the address on its first line: syslog+tls://HOST:PORT
-(RFC 5424), otlp+https://HOST/v1/logs (OpenTelemetry, with headers on further lines), or
-s3://BUCKET/PREFIX (the variables AWS_* say how). Each entry is verified first. The position moves
-once the other side has it: every event arrives, perhaps twice. What can't be delivered waits in the
-log, and nothing at the server waits for it. A process of its own; it can read a witness's copy.")]
+(RFC 5424), otlp+https://HOST/v1/logs (OpenTelemetry, with headers on further lines),
+s3://BUCKET/PREFIX (the variables AWS_* say how) or file:///DIRECTORY. Each entry is verified first.
+The position moves once the other side has it: every event arrives, perhaps twice. What can't be
+delivered waits in the log, and nothing at the server waits for it. A process of its own; it can
+read a witness's copy.")]
     Forward {
         /// Which log
         #[command(flatten)]

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::{
     Session,
-    forward::failed,
+    forward::{failed, matching},
     log::{COLUMNS, at, bundle, describe, head, not_verified, trusted_key, verified},
 };
 use crate::{
@@ -151,15 +151,10 @@ pub(super) async fn tail(
             };
             let (first, entries) = follower.next(source, MOST).map_err(|error| failed(&error))?;
             let is_all = (entries.len() as u64) < MOST;
-            let mut shown = Vec::new();
-            for (index, leaf) in (first..).zip(entries) {
-                let event = Event::decode(&leaf)
-                    .map_err(|error| not_verified(&ledger::Failure::NotAnEvent { index, error }))?;
-                if wanted.matches(&event) {
-                    shown.push(describe(index, &leaf)?);
-                }
-            }
-            Ok((follower, shown, is_all))
+            let shown = matching(first, entries, &wanted)?;
+            let shown: Result<Vec<_>, _> =
+                shown.iter().map(|event| describe(event.index, &event.leaf)).collect();
+            Ok((follower, shown?, is_all))
         })
         .await?;
         for entry in entries {

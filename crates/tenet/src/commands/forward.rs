@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::{
     Session,
-    log::{at, trusted_key},
+    log::{at, hex, trusted_key},
 };
 use crate::{
     cli::{EventFilter, LogPlace},
@@ -141,7 +141,11 @@ async fn deliver(sink: &Sink, events: &[Outgoing], origin: &str, once: bool) -> 
     }
 }
 
-fn matching(first: u64, entries: Vec<Vec<u8>>, query: &EventQuery) -> Result<Vec<Outgoing>, Failure> {
+pub(super) fn matching(
+    first: u64,
+    entries: Vec<Vec<u8>>,
+    query: &EventQuery,
+) -> Result<Vec<Outgoing>, Failure> {
     let mut events = Vec::new();
     for (index, leaf) in (first..).zip(entries) {
         let event = Event::decode(&leaf)
@@ -188,7 +192,7 @@ fn position(path: &Path, origin: &str) -> Result<Option<(u64, Hash)>, Failure> {
 }
 
 fn save(path: &Path, follower: &Follower) -> Result<(), Failure> {
-    let root: String = follower.root().iter().map(|byte| format!("{byte:02x}")).collect();
+    let root = hex(&follower.root());
     let state = json!({ "log": follower.origin(), "size": follower.size(), "root": root });
     write_private(path, state.to_string().as_bytes())
         .map_err(|error| Failure::file("can't write", path, &error))

@@ -1,14 +1,16 @@
 //! `tenet log gaps`: when nothing was recorded, and why; from the log alone, so on any copy of it.
 
-use base::Timestamp;
-use ledger::{Event, Gap, GapFinder, TILE_WIDTH, TileSource};
+use std::ops::ControlFlow;
+
+use ledger::{Gap, GapFinder};
 use serde_json::{Value, json};
 
 use super::{
     Session,
-    log::{at, bundle, head, not_verified, trusted_key, verified},
+    events::read_all,
+    log::{at, trusted_key},
 };
-use crate::{cli::LogPlace, failure::Failure, output, progress};
+use crate::{cli::LogPlace, failure::Failure, output};
 
 const COLUMNS: &[output::Column] = &[
     ("cause", "/cause"),
@@ -30,37 +32,19 @@ pub(super) async fn run(session: &Session, log: &LogPlace, alarms: bool) -> Resu
     let is_live = host.is_none_or(|host| host.is_some_and(|host| !host.contains('/')));
     let now = is_live.then(|| session.context.now());
     let found = at(session, log, move |source, _| {
-        verified(source, &key, None)?;
-        let (head, _) = head(source, &key)?;
-        find(source, head.size, now)
+        let mut finder = GapFinder::new();
+        read_all(source, &key, |index, _, event| {
+            finder.read(index, event);
+            Ok(ControlFlow::Continue(()))
+        })?;
+        let mut found = finder.take();
+        found.extend(finder.finish(now));
+        Ok(found)
     })
     .await?;
     let shown: Vec<Value> =
         found.iter().filter(|gap| !alarms || gap.cause.is_alarm()).map(describe).collect();
     session.out.list(&shown, COLUMNS)
-}
-
-fn find(source: &dyn TileSource, size: u64, now: Option<Timestamp>) -> Result<Vec<Gap>, Failure> {
-    let bar = progress::bar("reading", size, false);
-    let mut finder = GapFinder::new();
-    let mut index = 0;
-    while index < size {
-        let entries = bundle(source, size, index)?;
-        if entries.is_empty() {
-            return Err(not_verified(&ledger::Failure::EntriesMissing { index, tail: false }));
-        }
-        for entry in entries.iter().take(usize::from(TILE_WIDTH)) {
-            let event = Event::decode(entry)
-                .map_err(|error| not_verified(&ledger::Failure::NotAnEvent { index, error }))?;
-            finder.read(index, &event);
-            index += 1;
-        }
-        bar.set_position(index);
-    }
-    bar.finish_and_clear();
-    let mut found = finder.take();
-    found.extend(finder.finish(now));
-    Ok(found)
 }
 
 fn describe(gap: &Gap) -> Value {

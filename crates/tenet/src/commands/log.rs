@@ -461,6 +461,6 @@ pub(super) fn write_or_print(session: &Session, out: Option<&Path>, text: &str) 
     }
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(super) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -22,7 +22,7 @@ use serde_json::{Map, Value, json};
 use super::{
     Session,
     events::read_entries,
-    log::{at, head, not_verified, trusted_key, verified, write_or_print},
+    log::{at, head, hex, not_verified, trusted_key, verified, write_or_print},
 };
 use crate::{
     cli::{EventFilter, LogPlace},
@@ -262,7 +262,7 @@ fn filter_of(statement: &Value, given: &EventFilter) -> Result<EventFilter, Fail
 }
 
 fn sha256(bytes: &[u8]) -> String {
-    digest::digest(&digest::SHA256, bytes).as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(digest::digest(&digest::SHA256, bytes).as_ref())
 }
 
 /// What a file that was shared says, its proofs being right.

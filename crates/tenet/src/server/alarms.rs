@@ -14,7 +14,7 @@ use rustls_pki_types::{CertificateDer, pem::PemObject};
 use serde_json::Value;
 use tokio::sync::watch;
 
-use crate::{client::Pinned, config, data_dir::write_private, failure::Failure};
+use crate::{client::Pinned, config, data_dir::write_private, failure::Failure, sinks::headers};
 
 /// Bytes of alarms after which a file that was delivered is put aside, and one that was not takes no more.
 const MAX_FILE_BYTES: u64 = 64 * 1_048_576;
@@ -51,16 +51,7 @@ impl Route {
         if url.scheme() != "https" && !near {
             return Err(wrong("give an `https://` address; `http://` is for this machine itself alone"));
         }
-        let mut headers = header::HeaderMap::new();
-        for line in lines {
-            let (name, value) = line.split_once(':').ok_or_else(|| wrong("a line is not `Name: value`"))?;
-            let name =
-                header::HeaderName::try_from(name.trim()).map_err(|_| wrong("a header's name is none"))?;
-            let mut value =
-                header::HeaderValue::try_from(value.trim()).map_err(|_| wrong("a header's value is none"))?;
-            value.set_sensitive(true);
-            headers.insert(name, value);
-        }
+        let headers = headers(lines).map_err(wrong)?;
         let mut builder = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             .timeout(CALL_TIMEOUT)

@@ -2,7 +2,10 @@
 //! raise a role or scopes, or put a key of their own in place of another's; only what the log says counts. So a new
 //! administrator is in the log, at the witness and before whoever watches there, or is none.
 
-use std::{collections::HashMap, sync::Mutex};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+};
 
 use base::{AccountId, ClientId, Duration, OperatorId};
 use ledger::{Act, Activity, DetailValue, EventQuery, EventView, ObjectRef, OutcomeView};
@@ -39,7 +42,8 @@ pub(crate) struct MadeClient {
 }
 
 /// What the log said of late: when it was asked, by the clock that nobody sets, and the answer.
-type Answers<Id, Said> = Mutex<HashMap<Id, (Duration, Option<Said>)>>;
+type Asked<Id, Said> = HashMap<Id, (Duration, Option<Arc<Said>>)>;
+type Answers<Id, Said> = Mutex<Asked<Id, Said>>;
 
 /// What the log said of late.
 #[derive(Debug, Default)]
@@ -49,31 +53,29 @@ pub(crate) struct Explained {
 }
 
 /// Answers of the log, each whole: a panic elsewhere spoils none.
-fn held<Id, Said>(
-    of: &Answers<Id, Said>,
-) -> std::sync::MutexGuard<'_, HashMap<Id, (Duration, Option<Said>)>> {
+fn held<Id, Said>(of: &Answers<Id, Said>) -> std::sync::MutexGuard<'_, Asked<Id, Said>> {
     of.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
 impl Access {
     /// What made that operator, and has not been undone; none if nothing in the log did, which is then an event.
-    pub(crate) async fn made(&self, operator: OperatorId) -> Result<Option<Made>, AccessError> {
+    pub(crate) async fn made(&self, operator: OperatorId) -> Result<Option<Arc<Made>>, AccessError> {
         self.asked(&self.0.explained.operators, operator, LIFE, "operator", fold).await
     }
 
     /// What made that client, and has not been undone; as [`Self::made`].
-    pub(crate) async fn made_client(&self, client: ClientId) -> Result<Option<MadeClient>, AccessError> {
+    pub(crate) async fn made_client(&self, client: ClientId) -> Result<Option<Arc<MadeClient>>, AccessError> {
         self.asked(&self.0.explained.clients, client, CLIENT_LIFE, "client", fold_client).await
     }
 
-    async fn asked<K: base::IdKind, Said: Clone>(
+    async fn asked<K: base::IdKind, Said>(
         &self,
         answers: &Answers<base::Id<K>, Said>,
         id: base::Id<K>,
         life: Duration,
         kind: &'static str,
         fold: impl FnOnce(&[EventView]) -> Option<Said>,
-    ) -> Result<Option<Said>, AccessError>
+    ) -> Result<Option<Arc<Said>>, AccessError>
     where
         base::Id<K>: std::hash::Hash + Eq + Copy,
     {
@@ -89,7 +91,7 @@ impl Access {
             object: Some(id.to_string()),
             ..EventQuery::default()
         };
-        let said = fold(&self.0.store.recorded(&about).await?);
+        let said = fold(&self.0.store.recorded(&about).await?).map(Arc::new);
         if said.is_none() {
             let act = Act::new(Activity::IntegrityViolation, ObjectRef::new(kind, id))
                 .detail("why", "no event explains it as it stands in the database");

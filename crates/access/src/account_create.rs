@@ -50,7 +50,9 @@ impl Access {
             Err(error) => return Err(error.into()),
         }
         let made = Account { id: account, name: name.to_owned(), created: scope.now(), suspended: None };
-        let act = Act::new(Activity::AccountCreate, object(account)).decided_by(decision.policies());
+        let act = Act::new(Activity::AccountCreate, object(account))
+            .after(self.0.rows.account(account, name))
+            .decided_by(decision.policies());
         Ok(tx.commit(made, act).await?)
     }
 }

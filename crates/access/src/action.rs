@@ -113,6 +113,7 @@ actions! {
     KeyRotate "key.rotate" Platform;
     KeyRetire "key.retire" Platform;
     LogRead "log.read" Platform;
+    LogReconcile "log.reconcile" Platform;
     ReviewList "review.list" Platform;
     ReviewSign "review.sign" Platform;
 }

@@ -104,7 +104,14 @@ impl Access {
             created: scope.now(),
             revoked: None,
         };
-        let act = created(&client, key.as_ref(), hash.as_ref()).decided_by(decision.policies());
+        let proof = (
+            hash.as_ref().map_or(&[][..], |hash| hash.as_bytes().as_slice()),
+            key.as_ref().map_or(&[][..], |key| key.as_bytes().as_slice()),
+        );
+        let says = (client.name.as_str(), scopes.as_str(), client.clearance.as_deref());
+        let act = created(&client, key.as_ref(), hash.as_ref())
+            .after(self.0.rows.client((id, account), says, proof))
+            .decided_by(decision.policies());
         Ok(tx.commit(CreatedClient { client, secret }, act).await?)
     }
 }

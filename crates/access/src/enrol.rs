@@ -37,6 +37,9 @@ impl Access {
         let Some(creator) = self.usable(hash, now).await? else {
             return Err(self.no_link(call, now).await);
         };
+        let Some(explained) = self.link_role(&link_create::object(hash.as_bytes())).await? else {
+            return Err(self.no_link(call, now).await);
+        };
         let operator = OperatorId::new(&self.0.context)?;
         if let Witnessing::Stale { last } = self.0.store.witnessing() {
             let act = unwitnessed(ObjectRef::new("operator", operator));
@@ -56,7 +59,8 @@ impl Access {
         let origin = self.origin(Actor::Operator(operator), None, call).await?;
         let scope = self.0.mint.system(origin, now, "somebody enrols as an operator");
         let mut tx = self.0.store.system(&scope).await?;
-        let Some(role) = use_link(&mut tx, hash, creator.as_deref(), operator, now).await? else {
+        let role = use_link(&mut tx, hash, creator.as_deref(), operator, now).await?;
+        let Some(role) = role.filter(|role| *role == explained) else {
             drop(tx);
             return Err(self.no_link(call, now).await);
         };
@@ -78,6 +82,7 @@ impl Access {
             Err(error) => return Err(error.into()),
         }
         let act = Act::new(Activity::OperatorEnrol, object)
+            .after(self.0.rows.operator(operator, name, role.as_str(), key.as_bytes()))
             .detail("role", role.as_str())
             .detail("link", link_create::object(hash.as_bytes()).id())
             .detail("key", key.thumbprint());

@@ -105,6 +105,33 @@ impl Access {
         Ok(said)
     }
 
+    /// The role that a link gives, as the event that made it says; none if no event did, or somebody enrolled by it, which
+    /// is then an event. Whoever can write to the database could make a link of their own, or one that was used anew.
+    pub(crate) async fn link_role(&self, link: &ObjectRef) -> Result<Option<Role>, AccessError> {
+        let made = EventQuery {
+            activity: Some(Activity::OperatorLinkCreate.name().to_owned()),
+            object: Some(link.id().to_owned()),
+            ..EventQuery::default()
+        };
+        let used = EventQuery {
+            activity: Some(Activity::OperatorEnrol.name().to_owned()),
+            words: ledger::words(link.id()),
+            ..EventQuery::default()
+        };
+        let made = self.0.store.recorded(&made).await?;
+        let role = done(&made, Activity::OperatorLinkCreate).and_then(|event| text(event, "role"));
+        let is_used = self.0.store.recorded(&used).await?.iter().any(|event| {
+            event.outcome == OutcomeView::Success && text(event, "link").as_deref() == Some(link.id())
+        });
+        let role = role.filter(|_| !is_used).and_then(|role| Role::from_word(&role));
+        if role.is_none() {
+            let act = Act::new(Activity::IntegrityViolation, link.clone())
+                .detail("why", "no event explains it as it stands in the database");
+            self.0.store.record_system(&self.0.reader, act).await?;
+        }
+        Ok(role)
+    }
+
     /// Forgets what the log said of an operator: it has said more since.
     pub(crate) fn forget_made(&self, operator: OperatorId) {
         held(&self.0.explained.operators).remove(&operator);

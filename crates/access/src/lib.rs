@@ -24,6 +24,7 @@ mod error;
 mod explained;
 mod jws;
 mod link_create;
+mod log_reconcile;
 mod log_search;
 mod operator;
 mod operator_list;
@@ -31,6 +32,7 @@ mod operator_revoke;
 mod origin;
 mod policy;
 mod principal;
+mod protected;
 mod refuse;
 mod review;
 mod revoke;
@@ -103,6 +105,7 @@ struct Inner {
     throttle: throttle::Throttle,
     origins: origin::Origins,
     explained: explained::Explained,
+    rows: protected::RowDigest,
     /// What an assertion may name as its audience.
     assertion_audiences: Vec<String>,
     /// Reads the tables of this crate, before anybody is known.
@@ -126,6 +129,7 @@ impl Access {
         let seed = keys.secret("token-signing-seed", make).await?;
         let key =
             SigningKey::from_seed(&seed).map_err(|_| AccessError::Internal("the token key is not a seed"))?;
+        let rows = protected::RowDigest::open(&keys).await?;
         let stand_in = base::SecretBytes::new(context.random::<32>()?.to_vec());
         let stand_in =
             SigningKey::from_seed(&stand_in).map_err(|_| AccessError::Internal("no stand-in key"))?;
@@ -148,6 +152,7 @@ impl Access {
             throttle: throttle::Throttle::new(config.throttle),
             origins: origin::Origins::new(),
             explained: explained::Explained::default(),
+            rows,
             assertion_audiences,
             reader,
             stand_in: stand_in.public(),

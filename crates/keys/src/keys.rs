@@ -106,6 +106,7 @@ impl Keys {
         let opened = Self(Arc::new(inner), Arc::default());
         let system = opened.own_system(Interface::Startup, "the provider key is checked at start-up")?;
         opened.start(&system).await?;
+        opened.seal_events(&system).await?;
         Ok(opened)
     }
 

@@ -12,6 +12,8 @@ use crate::{
     keys::version,
 };
 
+/// The secret that events are sealed with while they wait for the log.
+const SEAL: &str = "event-seal";
 /// The secret that [`Keys::platform_key`] derives from.
 const ROOT: &str = "platform";
 
@@ -69,17 +71,49 @@ impl Keys {
         Ok(SecretBytes::new(key.expose().to_vec()))
     }
 
+    /// Seals the events of the data realm, before anything else is recorded there. The use of this one secret is
+    /// recorded behind it and not before it: its event needs the seal. It opens nothing but the way to record.
+    pub(crate) async fn seal_events(&self, system: &SystemScope) -> Result<(), KeyError> {
+        if let Some(wrapped) = self.wrapped_secret(system, SEAL).await? {
+            let key = self.unwrap_secret(SEAL, wrapped).await?;
+            self.data().seal_events(system, &key).await?;
+            self.note_use(system, SEAL).await?;
+            return Ok(());
+        }
+        let key = self
+            .secret(SEAL, |context| Ok(SecretBytes::new(envelope::random_key(context)?.expose().to_vec())))
+            .await?;
+        Ok(self.data().seal_events(system, &key).await?)
+    }
+
     async fn stored_secret(
         &self,
         system: &SystemScope,
         name: &'static str,
     ) -> Result<Option<SecretBytes>, KeyError> {
+        let Some(wrapped) = self.wrapped_secret(system, name).await? else { return Ok(None) };
+        self.note_use(system, name).await?;
+        self.unwrap_secret(name, wrapped).await.map(Some)
+    }
+
+    async fn wrapped_secret(
+        &self,
+        system: &SystemScope,
+        name: &'static str,
+    ) -> Result<Option<Wrapped>, KeyError> {
         let row = self.store().system_read(system).await?.row(SECRET, &[name.into()]).await?;
         let Some(row) = row else { return Ok(None) };
-        let wrapped = Wrapped { version: version(row.int(0)?)?, bytes: row.blob(1)?.to_vec() };
+        Ok(Some(Wrapped { version: version(row.int(0)?)?, bytes: row.blob(1)?.to_vec() }))
+    }
+
+    async fn note_use(&self, system: &SystemScope, name: &'static str) -> Result<(), KeyError> {
         let act = Act::new(Activity::KeyUse, ObjectRef::new("platform_secret", name));
         self.data().record_system(system, act.key(name, Purpose::Platform.as_str())).await?;
-        self.with_provider(move |provider| provider.unwrap(&secret_purpose(name), &wrapped)).await.map(Some)
+        Ok(())
+    }
+
+    async fn unwrap_secret(&self, name: &'static str, wrapped: Wrapped) -> Result<SecretBytes, KeyError> {
+        self.with_provider(move |provider| provider.unwrap(&secret_purpose(name), &wrapped)).await
     }
 
     /// One attempt: the caller looks again, and comes back if the provider key was rotated meanwhile.

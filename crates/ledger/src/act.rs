@@ -246,6 +246,14 @@ impl Act {
         &self.object
     }
 
+    /// At which stage of an act of several steps it is, if it is one.
+    pub fn stage(&self) -> Option<&str> {
+        self.details.iter().find_map(|(name, value)| match value {
+            DetailValue::Text(text) if *name == "stage" => Some(text.as_str()),
+            _ => None,
+        })
+    }
+
     /// With what outcome.
     pub fn outcome(&self) -> Outcome {
         self.outcome

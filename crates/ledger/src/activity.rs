@@ -234,6 +234,8 @@ catalogue! {
     ReviewObject "review.object" DetectionFinding 1 "Create" High ["AO-4"] "a second person objects to a privileged act.";
     ReviewOverdue "review.overdue" DetectionFinding 1 "Create" Medium ["AO-4"] "a privileged act was not reviewed in time.";
     LogSearch "log.search" ApiActivity 2 "Read" Informational ["EL-4" "AO-4"] "the log is searched.";
+    LogReconcileAsk "log.reconcile-ask" EntityManagement 99 "" Informational ["RR-5" "CD-2"] "somebody asks for what is stored to be held against the log.";
+    LogReconcile "log.reconcile" ApplicationLifecycle 99 "" Informational ["RR-5" "CD-2" "AO-1"] "each protected row was held against the log: `unexplained` says how many no event explains.";
     LogUnwitnessed "log.unwitnessed" DetectionFinding 1 "Create" High ["AO-2"] "no quorum of witnesses stands by the log: administrative acts wait.";
     LogWitnessed "log.witnessed" ApplicationLifecycle 99 "" Low ["AO-2"] "the quorum of witnesses stands by the log again.";
     LogFork "log.fork" DetectionFinding 1 "Create" Critical ["AO-2" "CD-2"] "a witness keeps another past of the log than this server: nothing is signed any more.";

@@ -12,6 +12,7 @@ pub const PLATFORM_TABLES: &[(&str, &str)] = &[
     ("migration", "which migrations were applied"),
     ("event", "the log spans accounts; leaves hold no personal data"),
     ("outbox", "events that are not in the log yet"),
+    ("outbox_refused", "events that no server recorded, taken out of the outbox"),
     ("log_entry", "the log's order"),
     ("log_tile", "the log's hashes"),
     ("log_head", "the log's checkpoint"),

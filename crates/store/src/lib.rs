@@ -14,8 +14,12 @@ mod job;
 mod log;
 mod migrate;
 mod outbox;
+mod reconcile;
+mod reconcile_job;
 mod recover;
+mod review_rows;
 mod scope;
+mod seal;
 mod search;
 mod sequencer;
 mod server;
@@ -41,6 +45,11 @@ pub use error::StoreError;
 pub use guard::PLATFORM_TABLES;
 pub use indexer::Indexer;
 pub use job::{JobError, JobFuture, JobHandler, JobRunner, Lease, NewJob, Next};
+pub use reconcile::{
+    MAX_UNEXPLAINED, Protected, Reconciled, Reconciler, RowKey, RowPage, RowState, RowsFuture, Said,
+    Unexplained, Wrong,
+};
+pub use reconcile_job::ReconcileJob;
 pub use scope::{Mint, Scope, SystemScope};
 pub use search::{EventOrder, EventPage, FoundEvent, MAX_EVENT_PAGE};
 pub use sequencer::{Sequenced, Sequencer};
@@ -120,6 +129,7 @@ struct Inner {
     log_broken: AtomicBool,
     gate: witnessed::Gate,
     clock: clock::Mark,
+    seals: seal::Seals,
     /// How long a privileged act may wait for its review, in microseconds.
     review_due: AtomicI64,
 }
@@ -158,6 +168,7 @@ impl Store {
             log_broken: false.into(),
             gate: witnessed::Gate::new(),
             clock: clock::Mark::new(),
+            seals: seal::Seals::default(),
             review_due: REVIEW_DUE.micros().into(),
         };
         Ok((Self(Arc::new(inner)), Mint::new()))
@@ -229,6 +240,9 @@ impl Store {
     /// Nothing is signed any more.
     pub fn log_broke(&self) -> bool {
         self.0.log_broken.swap(true, Ordering::Relaxed)
+    }
+    pub(crate) fn seals(&self) -> &seal::Seals {
+        &self.0.seals
     }
     pub(crate) fn wake_sequencer(&self) {
         self.0.added.notify_one();

@@ -1,14 +1,14 @@
 //! Writing the event: part of the same transaction as the change it records.
 
 use base::{Actor, EventId};
-use ledger::{Act, Event, Origin, Outcome};
+use ledger::{Act, Activity, Event, Origin, Outcome};
 
 use crate::{Store, StoreError, engine::Write};
 
 const ADD: &str = "INSERT INTO event (id, account_id, at, activity, leaf, sealed) VALUES ($1, $2, $3, $4, $5, $6) RETURNING seq";
 const ADD_REVIEW: &str = "INSERT INTO review (event, activity, actor, object_kind, object, at, due_at) \
     VALUES ($1, $2, $3, $4, $5, $6, $7)";
-const ADD_PENDING: &str = "INSERT INTO outbox (seq) VALUES ($1)";
+const ADD_PENDING: &str = "INSERT INTO outbox (seq, seal) VALUES ($1, $2)";
 
 /// Adds one event. A crash before the transaction commits takes the change with it.
 pub(crate) async fn append(
@@ -37,7 +37,11 @@ pub(crate) async fn append(
     let rows = write.rows(ADD, &values).await?;
     let seq =
         rows.into_iter().next().map(crate::Row).ok_or(StoreError::Shape("the event's number"))?.int(0)?;
-    write.execute(ADD_PENDING, &[seq.into()]).await?;
+    let seal = store.seals().seal(&leaf);
+    if seal.is_none() {
+        store.seals().early(seq);
+    }
+    write.execute(ADD_PENDING, &[seq.into(), seal.as_ref().map(<[u8; 32]>::as_slice).into()]).await?;
     if is_privileged(&event) {
         let (actor, object) = (origin.actor.to_string(), event.act().object());
         let values = [
@@ -56,7 +60,15 @@ pub(crate) async fn append(
 
 /// Whether a second person is to look at it: done by somebody, and not refused.
 fn is_privileged(event: &Event) -> bool {
-    event.activity().needs_review()
-        && matches!(event.origin().actor, Actor::Operator(_))
-        && matches!(event.act().outcome(), Outcome::Success)
+    let (act, actor) = (event.act(), event.origin().actor);
+    matches!(act.outcome(), Outcome::Success)
+        && needs_review(act.activity(), actor, act.object().kind(), act.stage())
+}
+
+/// Whether an act that succeeded is one to look at: once, not again for its completion, nor for the keys of what it was
+/// done to.
+pub(crate) fn needs_review(activity: Activity, actor: Actor, object: &str, stage: Option<&str>) -> bool {
+    let of_keys =
+        matches!(activity, Activity::AccountSuspend | Activity::AccountResume) && object != "account";
+    activity.needs_review() && matches!(actor, Actor::Operator(_)) && !of_keys && stage != Some("complete")
 }

@@ -8,13 +8,15 @@
 //! seconds at a time, and its lock during each step. Clocks that differ can only delay a take-over;
 //! two sequencers can't both commit a step, because each must update that row.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
-use base::{Actor, Duration, RequestId};
+use base::{Actor, Duration, EventId, RequestId};
 use ledger::{Act, Activity, Frontier, Interface, LogSigner, ObjectRef, Origin, TILE_WIDTH, leaf_hash};
 use tokio::sync::{Mutex, watch};
 
-use crate::{Mint, Platform, Store, StoreError, SystemScope, SystemTx, crash_point, platform};
+use crate::{
+    Mint, Platform, Row, Store, StoreError, SystemScope, SystemTx, crash_point, platform, seal::Seals,
+};
 
 /// Most events moved by one step.
 const MAX_BATCH: i64 = 2_048;
@@ -25,6 +27,8 @@ const FAR: Duration = Duration::from_seconds(60);
 /// How long a sequencer rests after a step that emptied the outbox: events gather meanwhile, and share
 /// the cost of a step (tiles written, a checkpoint signed, a commit).
 const REST: Duration = Duration::from_millis(50);
+/// How long an event may wait for its seal: a server that starts for the first time records some before it has the key.
+const UNSEALED_FOR: Duration = Duration::from_seconds(60);
 /// How often an idle sequencer looks, in case nobody woke it (another server wrote).
 const POLL: Duration = Duration::from_millis(100);
 
@@ -37,12 +41,17 @@ const PENDING_UNTIL: Platform = platform!("SELECT seq FROM outbox WHERE seq <= $
 const HEAD: Platform = platform!("SELECT holder, held_until FROM log_head WHERE id = 0");
 const NUMBER: Platform = platform!(
     "INSERT INTO log_entry (idx, seq) SELECT $1 - 1 + row_number() OVER (ORDER BY seq), seq \
-     FROM (SELECT seq FROM outbox ORDER BY seq LIMIT $2) AS oldest"
+     FROM (SELECT seq FROM outbox WHERE seal IS NOT NULL OR $3 = 1 ORDER BY seq LIMIT $2) AS oldest"
 );
-const CLEAR: Platform =
-    platform!("DELETE FROM outbox WHERE seq IN (SELECT seq FROM log_entry WHERE idx >= $1)");
+const CLEAR: Platform = platform!(
+    "DELETE FROM outbox WHERE seq IN (SELECT seq FROM log_entry WHERE idx >= $1) RETURNING seq, seal"
+);
 const NEW_LEAVES: Platform = platform!(
-    "SELECT l.idx, e.leaf FROM log_entry l JOIN event e ON e.seq = l.seq WHERE l.idx >= $1 ORDER BY l.idx"
+    "SELECT l.idx, e.leaf, l.seq, e.id FROM log_entry l JOIN event e ON e.seq = l.seq WHERE l.idx >= $1 ORDER BY l.idx"
+);
+const UNSEALED: Platform = platform!(
+    "SELECT o.seq, e.id FROM outbox o LEFT JOIN event e ON e.seq = o.seq WHERE o.seal IS NULL AND (e.at IS NULL OR e.at < $1) \
+     ORDER BY o.seq LIMIT 256"
 );
 const PUT_TILE: Platform = platform!(
     "INSERT INTO log_tile (level, idx, width, data) VALUES ($1, $2, $3, $4) \
@@ -90,6 +99,15 @@ impl Sequencer {
     /// Moves what waits, up to a bound, if this server may sequence. Always leaves a signed
     /// checkpoint behind, be it of an empty log.
     pub async fn step(&self) -> Result<Sequenced, StoreError> {
+        loop {
+            // None: what nobody recorded was set aside, and the others follow.
+            if let Some(step) = self.try_step().await? {
+                return Ok(step);
+            }
+        }
+    }
+
+    async fn try_step(&self) -> Result<Option<Sequenced>, StoreError> {
         let mut edge = self.edge.lock().await;
         // A transaction that fails anywhere below must not leave an edge that is ahead of the tables.
         let known = edge.take();
@@ -98,7 +116,7 @@ impl Sequencer {
         let mut tx = self.store.system(&self.scope).await?;
         let values = [(&server).into(), now.plus(HOLD).into(), now.into(), now.plus(FAR).into()];
         let held = tx.row(HOLD_HEAD, &values).await?;
-        let Some(held) = held else { return Ok(Sequenced { moved: 0, size: None }) };
+        let Some(held) = held else { return Ok(Some(Sequenced { moved: 0, size: None })) };
         let size = held.count(0)?;
         let mut frontier = match known.filter(|frontier| frontier.size() == size) {
             Some(frontier) => frontier,
@@ -108,7 +126,14 @@ impl Sequencer {
                 frontier
             }
         };
-        let moved = move_entries(&mut tx, &mut frontier).await?;
+        let moved = match move_entries(&mut tx, &mut frontier, self.store.seals()).await? {
+            Moved::All(moved) => moved,
+            Moved::Planted(planted) => {
+                drop(tx);
+                self.set_aside(&planted).await?;
+                return Ok(None);
+            }
+        };
         let checkpoint = self.signer.sign(frontier.size(), frontier.root());
         let values = [as_int(frontier.size())?.into(), (&checkpoint).into(), (&server).into()];
         if tx.execute(PUT_HEAD, &values).await? != 1 {
@@ -119,7 +144,29 @@ impl Sequencer {
         crash_point("sequencer.after-commit");
         let size = Some(frontier.size());
         *edge = Some(frontier);
-        Ok(Sequenced { moved, size })
+        Ok(Some(Sequenced { moved, size }))
+    }
+
+    /// Sets planted events aside, with the event that says so.
+    async fn set_aside(&self, planted: &[(i64, Option<EventId>)]) -> Result<(), StoreError> {
+        let tx = self.store.system(&self.scope).await?;
+        self.store.set_aside(tx, planted).await
+    }
+
+    /// Looks for events that nobody sealed in time: those were planted too.
+    async fn look_for_unsealed(&self) -> Result<(), StoreError> {
+        if !self.store.seals().are_made() {
+            return Ok(());
+        }
+        let before = self.store.context().now().minus(UNSEALED_FOR);
+        let mut read = self.store.system_read(&self.scope).await?;
+        let rows = read.rows(UNSEALED, &[before.into()]).await?;
+        drop(read);
+        let mut planted = Vec::with_capacity(rows.len());
+        for row in &rows {
+            planted.push((row.int(0)?, id_of(row, 1)));
+        }
+        if planted.is_empty() { Ok(()) } else { self.set_aside(&planted).await }
     }
 
     /// A tree that was picked up from the tables must be the one that was signed: otherwise somebody
@@ -164,6 +211,12 @@ impl Sequencer {
             match self.has_work().await {
                 Ok(true) => match self.step().await {
                     Ok(step) if step.moved >= MAX_BATCH.unsigned_abs() => continue,
+                    // Something waits that no step moves.
+                    Ok(step) if step.moved == 0 => {
+                        if let Err(error) = self.look_for_unsealed().await {
+                            self.failed(&error).await;
+                        }
+                    }
                     Ok(_) => {}
                     Err(error) => self.failed(&error).await,
                 },
@@ -266,13 +319,33 @@ pub(crate) async fn load_edge(tx: &mut SystemTx, size: u64) -> Result<Frontier, 
     Frontier::load(size, read).map_err(|error| StoreError::Log(error.to_string()))
 }
 
-async fn move_entries(tx: &mut SystemTx, frontier: &mut Frontier) -> Result<u64, StoreError> {
+/// What became of a batch.
+enum Moved {
+    /// It is in the log.
+    All(u64),
+    /// These are no events of any server: the transaction is to be thrown away.
+    Planted(Vec<(i64, Option<EventId>)>),
+}
+
+async fn move_entries(
+    tx: &mut SystemTx,
+    frontier: &mut Frontier,
+    seals: &Seals,
+) -> Result<Moved, StoreError> {
     let first = as_int(frontier.size())?;
-    if tx.execute(NUMBER, &[first.into(), MAX_BATCH.into()]).await? == 0 {
-        return Ok(0);
+    // A first start records before it has a key; nothing is there yet that could be falsified.
+    let unsealed_too = first == 0 || !seals.are_made();
+    if tx.execute(NUMBER, &[first.into(), MAX_BATCH.into(), i64::from(unsealed_too).into()]).await? == 0 {
+        return Ok(Moved::All(0));
     }
-    tx.execute(CLEAR, &[first.into()]).await?;
+    let cleared = tx.rows(CLEAR, &[first.into()]).await?;
     let leaves = tx.rows(NEW_LEAVES, &[first.into()]).await?;
+    if seals.are_made() {
+        let planted = planted(&cleared, &leaves, seals, unsealed_too)?;
+        if !planted.is_empty() {
+            return Ok(Moved::Planted(planted));
+        }
+    }
     for row in &leaves {
         if row.count(0)? != frontier.size() {
             return Err(StoreError::Log(format!("entry {} is missing", frontier.size())));
@@ -280,7 +353,35 @@ async fn move_entries(tx: &mut SystemTx, frontier: &mut Frontier) -> Result<u64,
         frontier.append(leaf_hash(row.blob(1)?));
     }
     put_tiles(tx, frontier).await?;
-    Ok(leaves.len() as u64)
+    Ok(Moved::All(leaves.len() as u64))
+}
+
+/// Those whose seal is not that of any server.
+fn planted(
+    cleared: &[Row],
+    leaves: &[Row],
+    seals: &Seals,
+    unsealed_too: bool,
+) -> Result<Vec<(i64, Option<EventId>)>, StoreError> {
+    let mut given = HashMap::with_capacity(cleared.len());
+    for row in cleared {
+        given.insert(row.int(0)?, row.opt_blob(1)?);
+    }
+    let mut planted = Vec::new();
+    for row in leaves {
+        let (leaf, seq) = (row.blob(1)?, row.int(2)?);
+        let seal = given.get(&seq).copied().flatten();
+        if (seal.is_none() && unsealed_too) || seals.hold(leaf, seal) {
+            continue;
+        }
+        planted.push((seq, id_of(row, 3)));
+    }
+    Ok(planted)
+}
+
+/// The event's id, if what was planted has one.
+fn id_of(row: &Row, column: usize) -> Option<EventId> {
+    row.opt_id::<base::kinds::Event>(column).ok().flatten()
 }
 
 /// Stores the tiles that changed.

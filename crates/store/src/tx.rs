@@ -3,7 +3,7 @@
 
 use std::ops::Deref;
 
-use base::{Actor, EventId, JobId};
+use base::{AccountId, Actor, EventId, JobId};
 use ledger::{Act, Origin};
 
 use crate::{
@@ -127,6 +127,13 @@ impl Tx {
 }
 
 impl ReadTx {
+    /// The account.
+    pub fn account(&self) -> AccountId {
+        self.scope.account()
+    }
+    pub(crate) fn engine(&mut self) -> &mut engine::Read {
+        &mut self.read
+    }
     /// The rows of an answer.
     pub async fn rows(&mut self, statement: Scoped, values: &[Value<'_>]) -> Result<Vec<Row>, StoreError> {
         let rows = scoped_statement!(self, rows, read, statement, values)?;
@@ -183,6 +190,10 @@ impl SystemTx {
     pub(crate) async fn commit_bookkeeping(self) -> Result<(), StoreError> {
         self.store.note(self.write.commit().await)
     }
+    /// The time, by the clock of the store.
+    pub(crate) fn now(&self) -> base::Timestamp {
+        self.store.context().now()
+    }
     /// Who runs it.
     pub fn actor(&self) -> Actor {
         self.scope.actor()
@@ -190,6 +201,9 @@ impl SystemTx {
 }
 
 impl SystemReadTx {
+    pub(crate) fn engine(&mut self) -> &mut engine::Read {
+        &mut self.read
+    }
     /// The rows of an answer.
     pub async fn rows(&mut self, statement: Platform, values: &[Value<'_>]) -> Result<Vec<Row>, StoreError> {
         Ok(self.read.rows(statement.sql(), values).await?.into_iter().map(Row).collect())

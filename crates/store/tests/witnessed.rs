@@ -154,7 +154,7 @@ testkit::on_both_engines! {
         for what in [
             events,
             log,
-            "INSERT INTO outbox SELECT seq FROM log_entry WHERE idx IN (300, 301)",
+            "INSERT INTO outbox (seq) SELECT seq FROM log_entry WHERE idx IN (300, 301)",
             "DELETE FROM event WHERE seq IN (SELECT seq FROM log_entry WHERE idx >= 302)",
             "DELETE FROM log_entry WHERE idx >= 300",
             "DELETE FROM log_tile WHERE level = 0 AND idx >= 2",

@@ -16,6 +16,8 @@ mod life;
 mod newcomer;
 #[path = "end_to_end/reading.rs"]
 mod reading;
+#[path = "end_to_end/reconcile.rs"]
+mod reconcile;
 #[path = "end_to_end/two_servers.rs"]
 mod two_servers;
 #[path = "end_to_end/witness.rs"]

@@ -32,6 +32,7 @@ mod object_put;
 mod orphan;
 mod page;
 mod patch;
+mod protected;
 mod read;
 mod reader;
 mod record;

@@ -52,6 +52,7 @@ impl Vault {
             Activity::RepositoryCreate,
             ObjectRef::new("repository", id).in_account(scope.account()).classified(classification),
         )
+        .after(self.declared(scope, id, (&declaration.name, classification, &json)))
         .decided_by(decided.policies.clone())
         .detail("retention_days", declaration.stored.retention.period_days)
         .detail("retention_basis", declaration.stored.retention.basis.as_str());

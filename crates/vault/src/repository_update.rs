@@ -88,6 +88,7 @@ impl Vault {
         }
         let object = ObjectRef::new("repository", id).in_account(scope.account()).classified(classification);
         let act = Act::new(Activity::RepositoryUpdate, object)
+            .after(self.declared(scope, id, (&declaration.name, classification, &json)))
             .decided_by(decided.policies.clone())
             .detail("classification_before", before.classification.name())
             .detail("retention_days_before", before.retention.period_days)

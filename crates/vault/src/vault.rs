@@ -43,6 +43,7 @@ pub(crate) struct Secrets {
     pub(crate) idempotency: hmac::Key,
     pub(crate) blob: hmac::Key,
     pub(crate) page: hmac::Key,
+    pub(crate) row: hmac::Key,
 }
 
 /// What authorization decided: the policies that allow the act, named in its event.
@@ -69,6 +70,7 @@ impl Vault {
             idempotency: secret(&keys, "vault idempotency").await?,
             blob: secret(&keys, "vault blob path").await?,
             page: secret(&keys, "vault page commitment").await?,
+            row: secret(&keys, "vault row commitment").await?,
         };
         let weight = config.cached_repositories as u64;
         let declarations = Cache::with_weighter(config.cached_repositories, weight, ByPatterns);

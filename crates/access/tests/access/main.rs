@@ -12,6 +12,7 @@ mod accounts;
 mod limits;
 mod operators;
 mod planted;
+mod reconcile;
 mod reviews;
 mod support;
 mod tokens;

@@ -4,7 +4,7 @@ use access::{AccessError, Role};
 use base::{Duration, Fault, Kind, OperatorId};
 use testkit::on_both_engines;
 
-use crate::support::{House, Person, config, key};
+use crate::support::{House, Person, config, enrol, key};
 
 fn bytes(of: &[u8]) -> String {
     of.iter().map(|byte| format!("{byte:02x}")).collect()
@@ -33,6 +33,36 @@ on_both_engines! {
         let from = house.events().len();
         house.sign_in(&intruder).await.unwrap_err();
         assert_eq!(house.acts_since(from), ["auth.fail refused operator-unexplained"]);
+    }
+
+    async fn a_link_that_no_event_made_enrols_nobody(h: Harness) {
+        let house = House::open(h).await;
+        let secret = format!("tel_{}", "A".repeat(43));
+        let hash = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, secret.as_bytes());
+        let creator: OperatorId = house.administrator.id.parse().unwrap();
+        house.h.tamper(store::Realm::Data, &format!(
+            "INSERT INTO enrolment_link (secret_hash, role, created_at, created_by, expires_at) \
+             VALUES (x'{}', 'administrator', 1, x'{}', {})",
+            bytes(hash.as_ref()), bytes(creator.as_bytes()), i64::MAX
+        ));
+        let from = house.events().len();
+        let error = enrol(&house.h, &house.access, base::Secret::new(secret), 66).await.err().unwrap();
+        assert!(matches!(error, AccessError::LinkInvalid), "{error}");
+        assert_eq!(house.acts_since(from), ["integrity.violation ok", "auth.fail refused link-invalid"]);
+    }
+
+    async fn a_link_is_used_once_and_gives_the_role_that_was_given(h: Harness) {
+        let house = House::open(h).await;
+        let link = house.access.link_create(&house.admin().await, Role::Auditor).await.unwrap().into_inner();
+        house.h.tamper(store::Realm::Data, "UPDATE enrolment_link SET role = 'administrator' WHERE used_at IS NULL");
+        let error = enrol(&house.h, &house.access, link.secret.clone(), 66).await.err().unwrap();
+        assert!(matches!(error, AccessError::LinkInvalid), "{error}");
+        house.h.tamper(store::Realm::Data, "UPDATE enrolment_link SET role = 'auditor' WHERE used_at IS NULL");
+        enrol(&house.h, &house.access, link.secret.clone(), 66).await.unwrap();
+        // Brought back in the database, it is used all the same.
+        house.h.tamper(store::Realm::Data, "UPDATE enrolment_link SET used_at = NULL");
+        let error = enrol(&house.h, &house.access, link.secret, 67).await.err().unwrap();
+        assert!(matches!(error, AccessError::LinkInvalid), "{error}");
     }
 
     async fn another_key_in_an_operators_row_signs_nobody_in(h: Harness) {

@@ -13,7 +13,15 @@ CREATE TABLE event (
 
 -- Events that are not in the log yet.
 CREATE TABLE outbox (
-    seq {int} PRIMARY KEY
+    seq {int} PRIMARY KEY,
+    -- A keyed digest of the leaf, by the server that recorded it; null for what a first start records before it has the key.
+    seal {blob}
+){strict};
+
+-- Events that no server recorded: taken out of the way, to be looked at by a person.
+CREATE TABLE outbox_refused (
+    seq {int} PRIMARY KEY,
+    at {int} NOT NULL
 ){strict};
 
 -- The log's order: entry number to event. Rows are never changed and never deleted.

@@ -287,6 +287,21 @@ the time now.")]
         #[arg(long)]
         alarms: bool,
     },
+    /// Hold every protected row against the log, as an operator
+    #[command(after_help = "\
+Examples:
+  tenet log reconcile
+  tenet --json log reconcile --timeout 3600
+
+The server does this by itself each day (`ledger.reconcile`). A row that no event explains, one that is
+missing, and one that is not what its last event says are named here, recorded in the log, and make
+this command fail with status 1. So it finds what somebody changed in the database behind Tenet's
+back: accounts, clients, operators, reviews, repositories, records, objects, holds, certificates.")]
+    Reconcile {
+        /// Seconds to wait for it to be done
+        #[arg(long, value_name = "SECONDS", default_value_t = 900, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+        timeout: u64,
+    },
     /// Write a proof that an entry is in the log, which can be checked alone
     #[command(after_help = "\
 Examples:

@@ -14,6 +14,7 @@ mod object;
 mod operator;
 mod profile;
 mod quickstart;
+mod reconcile;
 mod record;
 mod recover;
 mod report;

@@ -116,6 +116,8 @@ pub struct LedgerConfig {
     pub witness_limit: Span,
     /// How often a server shows itself in the log.
     pub heartbeat: Span,
+    /// How often what is stored is held against the log.
+    pub reconcile: Span,
     /// What waits while it is older.
     pub unwitnessed: Choice,
 }
@@ -225,6 +227,7 @@ impl Default for Config {
                 witness_ca: None,
                 witness_limit: Span::seconds(60, 5, 86_400),
                 heartbeat: Span::seconds(30, 5, 3_600),
+                reconcile: Span::seconds(86_400, 600, 31 * 86_400),
                 unwitnessed: Choice::new("administration", &["administration", "everything"]),
             },
             logging: LoggingConfig {
@@ -447,6 +450,12 @@ pub(crate) const SETTINGS: &[Setting] = &[
         about: "How often each server writes a heartbeat into the log. Whoever reads the log takes a longer silence for a gap, and so do witnesses: give them the same.",
         unset: "",
         field: |c| &mut c.ledger.heartbeat,
+    },
+    Setting {
+        key: "ledger.reconcile",
+        about: "How often every protected row is held against the log: one that no event explains is an alarm. Reads the whole log.",
+        unset: "",
+        field: |c| &mut c.ledger.reconcile,
     },
     Setting {
         key: "ledger.witness_limit",

@@ -7,7 +7,9 @@ use access::Access;
 use base::{Context, Secret, SecretBytes, ServerId, Timestamp};
 use keys::Keys;
 use ledger::{Act, Activity, EventQuery, Interface, LogSigner, ObjectRef};
-use store::{EventOrder, Indexer, JobRunner, Sequencer, ServerRow, Store};
+use store::{
+    EventOrder, Indexer, JobRunner, Protected, ReconcileJob, Reconciler, Sequencer, ServerRow, Store,
+};
 use tokio::sync::watch;
 use vault::{Vault, VaultConfig};
 use web::{App, AppParts, Limits, Rate};
@@ -125,7 +127,8 @@ async fn start(loaded: &Loaded, context: &Context) -> Result<Server, Failure> {
     }
     note_start(&opened.data, &startup, loaded, &listeners, signer.origin()).await?;
     note_migrations(&opened.data, &startup, migrations).await?;
-    let handlers = [keys.job_handlers(), vault.job_handlers(), access.job_handlers()];
+    let reconcile = reconcile_job(&opened.data, &signer, &access, &vault, config).await?;
+    let handlers = [keys.job_handlers(), vault.job_handlers(), access.job_handlers(), vec![reconcile]];
     let runner = JobRunner::new(opened.data.clone(), handlers.into_iter().flatten().collect());
     let sequencer = Sequencer::new(opened.data.clone(), Arc::clone(&signer))
         .map_err(|error| Failure::fault("the log can't be continued", &error))?;
@@ -403,6 +406,22 @@ async fn witnesses_of(
     let witnesses = Witnesses::new(policy, clients, data.clone(), signer.verifier().clone(), scope, limit);
     witnesses.check_at_start().await?;
     Ok(Some(witnesses))
+}
+
+/// The job that holds rows against the log, which comes by the clock from now on.
+async fn reconcile_job(
+    data: &Store,
+    signer: &LogSigner,
+    access: &Access,
+    vault: &Vault,
+    config: &Config,
+) -> Result<Box<dyn store::JobHandler>, Failure> {
+    let failed = |error| Failure::fault("rows can't be held against the log", &error);
+    let protected: Vec<Arc<dyn Protected>> = vec![Arc::new(access.clone()), Arc::new(vault.clone())];
+    let reconciler = Reconciler::new(data.clone(), signer.verifier().clone(), protected).map_err(failed)?;
+    let job = ReconcileJob::new(reconciler, config.ledger.reconcile.value);
+    job.schedule().await.map_err(failed)?;
+    Ok(Box::new(job))
 }
 
 async fn vault_of(

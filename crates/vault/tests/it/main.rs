@@ -6,6 +6,7 @@ mod batch;
 mod isolation;
 mod lifecycle;
 mod objects;
+mod reconcile;
 mod records;
 mod search;
 mod support;

@@ -14,6 +14,7 @@ mod log;
 mod objects;
 mod operators;
 mod page;
+mod reconcile;
 mod record_lists;
 mod records;
 mod repositories;
@@ -93,6 +94,8 @@ fn operators() -> Vec<Route> {
         .events(&[Did::OperatorRevoke]),
         route::<events::__path_search, _, _>("log", Operator(Action::LogRead), events::search)
             .events(&[Did::LogSearch]),
+        route::<reconcile::__path_start, _, _>("log", Operator(Action::LogReconcile), reconcile::start)
+            .events(&[Did::LogReconcileAsk]),
         route::<reviews::__path_list, _, _>("reviews", Operator(Action::ReviewList), reviews::list)
             .events(&[Did::ReviewList]),
         route::<reviews::__path_sign, _, _>("reviews", Operator(Action::ReviewSign), reviews::sign)

@@ -209,6 +209,8 @@ impl Tour {
         self.operator("GET", "/v1/operators", &[], None).await;
         let found = self.operator("GET", "/v1/log/events", &[], None).await;
         assert!(found.json()["items"].is_array() && found.json()["size"].is_u64());
+        let asked = self.operator("POST", "/v1/log/reconcile", &[], None).await.expect(202);
+        assert!(asked.text("/check").starts_with("job_"));
         let reviews = self.operator("GET", "/v1/reviews?state=open", &[], None).await.json();
         let of = |what: &str| {
             let found = reviews["items"].as_array().unwrap().iter().rfind(|one| one["activity"] == what);

@@ -114,6 +114,8 @@ actions! {
     KeyRetire "key.retire" Platform;
     LogRead "log.read" Platform;
     LogReconcile "log.reconcile" Platform;
+    LogSource "log.source" Platform;
+    SubjectErase "subject.erase" Platform;
     ReviewList "review.list" Platform;
     ReviewSign "review.sign" Platform;
 }

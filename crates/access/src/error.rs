@@ -73,6 +73,9 @@ pub enum AccessError {
         "nobody reviews what they did themselves, or what made them an operator: ask another operator to"
     )]
     OwnAct,
+    /// Nobody erases from where they acted themselves.
+    #[error("nobody erases from where they acted themselves: ask another administrator to")]
+    OwnTrail,
     /// Somebody was first.
     #[error("that act was reviewed already")]
     ReviewedAlready,
@@ -126,6 +129,7 @@ impl AccessError {
             | Self::LinkInvalid
             | Self::LastAdministrator
             | Self::OwnAct
+            | Self::OwnTrail
             | Self::ReviewedAlready
             | Self::NameTaken
             | Self::KeyTaken
@@ -151,7 +155,7 @@ impl Fault for AccessError {
     fn kind(&self) -> Kind {
         match self {
             Self::Unauthenticated | Self::InvalidClient | Self::LinkInvalid => Kind::Unauthenticated,
-            Self::Suspended | Self::Denied { .. } | Self::OwnAct => Kind::Denied,
+            Self::Suspended | Self::Denied { .. } | Self::OwnAct | Self::OwnTrail => Kind::Denied,
             Self::InvalidRequest(_)
             | Self::UnsupportedGrant
             | Self::UnknownScope(_)
@@ -188,6 +192,7 @@ impl Fault for AccessError {
             Self::LinkInvalid => "link-invalid",
             Self::LastAdministrator => "last-administrator",
             Self::OwnAct => "own-act",
+            Self::OwnTrail => "own-trail",
             Self::ReviewedAlready => "reviewed-already",
             Self::NameTaken => "name-taken",
             Self::KeyTaken => "key-taken",
@@ -205,6 +210,7 @@ impl Fault for AccessError {
             Self::Denied { clause, .. } => Some(clause),
             Self::Unwitnessed { .. } => Some("AO-2"),
             Self::OwnAct => Some("AO-4"),
+            Self::OwnTrail => Some("AO-1"),
             Self::Suspended | Self::InvalidAccount | Self::Unauthenticated => Some("CD-8"),
             Self::Keys(error) => error.clause(),
             _ => None,
@@ -271,6 +277,7 @@ mod tests {
             (AccessError::LinkInvalid, Kind::Unauthenticated, "link-invalid", "invalid_request"),
             (AccessError::LastAdministrator, Kind::Conflict, "last-administrator", "invalid_request"),
             (AccessError::OwnAct, Kind::Denied, "own-act", "invalid_request"),
+            (AccessError::OwnTrail, Kind::Denied, "own-trail", "invalid_request"),
             (AccessError::ReviewedAlready, Kind::Conflict, "reviewed-already", "invalid_request"),
             (AccessError::NameTaken, Kind::Conflict, "name-taken", "invalid_request"),
             (AccessError::KeyTaken, Kind::Conflict, "key-taken", "invalid_request"),

@@ -47,6 +47,13 @@ impl Origins {
     }
 }
 
+impl Origins {
+    /// Forgets what was sealed for one who acts.
+    pub(crate) fn forget(&self, actor: Actor) {
+        self.0.retain(|(known, _, _), _| *known != actor);
+    }
+}
+
 #[derive(Serialize)]
 struct Plain<'a> {
     address: Option<IpAddr>,

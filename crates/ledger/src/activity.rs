@@ -236,6 +236,8 @@ catalogue! {
     LogSearch "log.search" ApiActivity 2 "Read" Informational ["EL-4" "AO-4"] "the log is searched.";
     LogReconcileAsk "log.reconcile-ask" EntityManagement 99 "" Informational ["RR-5" "CD-2"] "somebody asks for what is stored to be held against the log.";
     LogReconcile "log.reconcile" ApplicationLifecycle 99 "" Informational ["RR-5" "CD-2" "AO-1"] "each protected row was held against the log: `unexplained` says how many no event explains.";
+    LogSourceRead "log.source-read" ApiActivity 2 "Read" Low ["RR-5" "EL-1"] "from where and with which tool somebody acted is opened.";
+    SubjectErase "subject.erase" EntityManagement 4 "Delete" Medium ["DD-1" "DD-2"] "from where somebody acted is erased: the key of it is destroyed.";
     LogUnwitnessed "log.unwitnessed" DetectionFinding 1 "Create" High ["AO-2"] "no quorum of witnesses stands by the log: administrative acts wait.";
     LogWitnessed "log.witnessed" ApplicationLifecycle 99 "" Low ["AO-2"] "the quorum of witnesses stands by the log again.";
     LogFork "log.fork" DetectionFinding 1 "Create" Critical ["AO-2" "CD-2"] "a witness keeps another past of the log than this server: nothing is signed any more.";
@@ -261,6 +263,7 @@ impl Activity {
                 | Self::ClientRevoke
                 | Self::KeyRotate
                 | Self::KeyRetire
+                | Self::SubjectErase
         )
     }
 

@@ -1,7 +1,7 @@
 //! Reading the log as others see it: the checkpoint, hash tiles and entry bundles (C2SP tlog-tiles).
 //! Nothing here is secret: leaves hold no personal data.
 
-use ledger::{TileKind, TilePath, push_entry};
+use ledger::{Event, EventView, SealedContext, TileKind, TilePath, push_entry};
 
 use crate::{Platform, Store, StoreError, platform};
 
@@ -15,6 +15,7 @@ pub(crate) const INDEXED_ENTRIES: Platform = platform!(
 );
 const INDEX_OF: Platform =
     platform!("SELECT l.idx FROM log_entry l JOIN event e ON e.seq = l.seq WHERE e.id = $1");
+const SEALED: Platform = platform!("SELECT leaf, sealed FROM event WHERE id = $1");
 const WAITING: Platform = platform!("SELECT count(*) FROM outbox");
 
 impl Store {
@@ -79,6 +80,21 @@ impl Store {
     pub async fn index_of(&self, event: base::EventId) -> Result<Option<u64>, StoreError> {
         let rows = self.log_rows(INDEX_OF, &[(&event).into()]).await?;
         rows.first().map(|row| row.count(0)).transpose()
+    }
+
+    /// What an event says, and from where it came, sealed; none if there is no such event, or it came from nowhere.
+    pub async fn sealed_source(
+        &self,
+        event: base::EventId,
+    ) -> Result<Option<(EventView, SealedContext)>, StoreError> {
+        let rows = self.log_rows(SEALED, &[(&event).into()]).await?;
+        let Some(row) = rows.first() else { return Ok(None) };
+        let view = Event::decode(row.blob(0)?).map_err(|error| StoreError::Log(error.to_string()))?;
+        let sealed = row.opt_blob(1)?.map(<[u8]>::to_vec);
+        Ok(view
+            .context
+            .zip(sealed)
+            .map(|(commitment, bytes)| (view.clone(), SealedContext { commitment, bytes })))
     }
 
     /// How many events wait in the outbox.

@@ -37,6 +37,7 @@ macro_rules! texts {
 texts! {
     AccountIdText "^acc_[0-7][0-9a-hjkmnp-tv-z]{25}$" "acc_01knk0m3a0e9x8c5m3q8d2v7zt" "The id of an account.";
     CertificateIdText "^crt_[0-7][0-9a-hjkmnp-tv-z]{25}$" "crt_01knk0m3a0e9x8c5m3q8d2v7zt" "The id of a certificate of deletion.";
+    SubjectText "^(cli|opr)_[0-7][0-9a-hjkmnp-tv-z]{25}$" "cli_01knk0m3a0e9x8c5m3q8d2v7zt" "The id of a client or an operator.";
     ClientIdText "^cli_[0-7][0-9a-hjkmnp-tv-z]{25}$" "cli_01knk0m3a0e9x8c5m3q8d2v7zt" "The id of a client.";
     HoldIdText "^hld_[0-7][0-9a-hjkmnp-tv-z]{25}$" "hld_01knk0m3a0e9x8c5m3q8d2v7zt" "The id of a legal hold.";
     ObjectIdText "^obj_[0-7][0-9a-hjkmnp-tv-z]{25}$" "obj_01knk0m3a0e9x8c5m3q8d2v7zt" "The id of an object.";

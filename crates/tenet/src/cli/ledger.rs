@@ -287,6 +287,16 @@ the time now.")]
         #[arg(long)]
         alarms: bool,
     },
+    /// Open from where and with which tool somebody acted, as an operator
+    #[command(after_help = "\
+Examples:
+  tenet log source evt_01j...
+
+It is sealed beside the event, under a key of who acted. That you opened it is an event itself.")]
+    Source {
+        /// The event's id
+        event: base::EventId,
+    },
     /// Hold every protected row against the log, as an operator
     #[command(after_help = "\
 Examples:

@@ -2,6 +2,7 @@
 
 use base::{AccountId, ClientId, OperatorId};
 use clap::{Args, Subcommand};
+use std::path::PathBuf;
 
 /// `tenet account`.
 #[derive(Debug, Subcommand)]
@@ -35,6 +36,29 @@ Examples:
     Resume {
         /// The account
         account: AccountId,
+    },
+}
+
+/// `tenet subject`.
+#[derive(Debug, Subcommand)]
+pub enum SubjectCommand {
+    /// Erase from where a client or an operator acted up to now, and get the receipt
+    #[command(after_help = "\
+Examples:
+  tenet subject erase opr_01j... --out receipt.note
+  tenet verify-certificate receipt.note
+
+Addresses and tools are sealed under a key for each who acts; the log only commits to them. The key is
+destroyed: the log stays as it is and verifies, and what it commits to can't be read or guessed.
+Nobody erases their own trail, and a second person reviews it. What they do from now on is sealed
+under a new key.")]
+    Erase {
+        /// Who acted: the id of a client or an operator
+        #[arg(value_name = "SUBJECT")]
+        subject: String,
+        /// Write the receipt, a signed note, to this file
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
     },
 }
 

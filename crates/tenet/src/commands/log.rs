@@ -14,7 +14,7 @@ use tokio::runtime::Handle;
 use super::{
     Session, events, extract,
     forward::{self, Forward},
-    gaps, reconcile, recover, report, saved, share,
+    gaps, reconcile, recover, report, saved, share, subject,
 };
 use crate::{
     cli::{LogCommand, LogPlace},
@@ -74,6 +74,7 @@ pub(super) async fn run(session: &Session, command: LogCommand) -> Result<(), Fa
             share::check(session, &file, &place, allowed.as_deref(), &filter).await
         }
         LogCommand::Gaps { place, alarms } => gaps::run(session, &place, alarms).await,
+        LogCommand::Source { event } => subject::source(session, event).await,
         LogCommand::Reconcile { timeout } => reconcile::run(session, timeout).await,
         LogCommand::Prove { index, place, out } => {
             let key = trusted_key(session, place.key.as_deref(), place.place.as_deref())?;

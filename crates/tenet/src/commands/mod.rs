@@ -23,6 +23,7 @@ mod review;
 mod rules;
 mod saved;
 mod share;
+mod subject;
 mod up;
 mod verify_certificate;
 mod witness;
@@ -100,6 +101,7 @@ async fn online(session: &Session, command: Command) -> Result<(), Failure> {
         Command::Client(command) => client::run(session, command).await,
         Command::Operator(command) => operator::run(session, command).await,
         Command::Review(command) => review::run(session, command).await,
+        Command::Subject(command) => subject::run(session, command).await,
         Command::Repository(command) => repository::run(session, command).await,
         Command::Record(command) => record::run(session, command).await,
         Command::Object(command) => object::run(session, command).await,

@@ -34,7 +34,7 @@ pub(super) async fn run(session: &Session, timeout: u64) -> Result<(), Failure> 
     let found = events(&api, &check, "integrity.violation", MOST).await?;
     let found: Vec<Value> = found.iter().map(finding).collect();
     let number =
-        |name: &str| done.pointer(&format!("/event/unmapped/details/{name}")).cloned().unwrap_or(Value::Null);
+        |name: &str| done.pointer(&format!("/event/unmapped/detail/{name}")).cloned().unwrap_or(Value::Null);
     let count = number("unexplained").as_u64().unwrap_or(0);
     if session.out.is_json() {
         let all = json!({
@@ -71,7 +71,7 @@ async fn wait(context: &Context, api: &Api, check: &str, timeout: u64) -> Result
             .first()
             .filter(|event| text(event, "/event/status_code").as_deref() == Some("unreadable"))
         {
-            let why = text(why, "/event/unmapped/details/why").unwrap_or_default();
+            let why = text(why, "/event/unmapped/detail/why").unwrap_or_default();
             return Err(
                 Failure::new(Exit::Failure, "unreadable", "the rows can't be held against the log").why(why)
             );
@@ -109,7 +109,7 @@ fn finding(item: &Value) -> Value {
     let at = |pointer: &str| item.pointer(pointer).cloned().unwrap_or(Value::Null);
     json!({
         "kind": at("/event/resources/0/type"), "id": at("/event/resources/0/uid"),
-        "version": at("/event/unmapped/details/version"), "account": at("/event/resources/0/data/account"),
-        "why": at("/event/unmapped/details/why"), "event": at("/event/metadata/uid"),
+        "version": at("/event/unmapped/detail/version"), "account": at("/event/resources/0/data/account"),
+        "why": at("/event/unmapped/detail/why"), "event": at("/event/metadata/uid"),
     })
 }

@@ -51,3 +51,66 @@ fn a_row_that_was_edited_is_named_and_a_planted_event_stays_out() {
     world.json(&["log", "verify"]);
     assert_eq!(server.stop(), 0);
 }
+
+#[test]
+fn from_where_somebody_acted_is_opened_and_erased_with_a_receipt() {
+    let world = World::new();
+    let server = world.up("localhost:0");
+    world.json(&["enrol", text(&server.ready, "/enrolment_link")]);
+    let link = world.json(&["operator", "link", "--role", "auditor"]);
+    let ann = text(&world.json(&["enrol", text(&link, "/link"), "--name", "Ann", "--save", "ann"]), "/id")
+        .to_owned();
+    let with = |arguments: &[&str]| {
+        [arguments, &["--as", "default"]].concat().into_iter().map(str::to_owned).collect::<Vec<_>>()
+    };
+    let admin = |arguments: &[&str]| {
+        let all = with(arguments);
+        world.json(&all.iter().map(String::as_str).collect::<Vec<_>>())
+    };
+    let refused = |arguments: &[&str]| {
+        let all = with(arguments);
+        world.fails(&all.iter().map(String::as_str).collect::<Vec<_>>())
+    };
+    world.json(&["operator", "list", "--as", "ann"]);
+    let deadline = Deadline::new();
+    let listed = || admin(&["log", "search", "--activity", "operator.list", "--actor", &ann]);
+    while listed().as_array().unwrap().is_empty() {
+        deadline.check("what Ann did is in the log");
+    }
+    let event = text(&listed()[0], "/event/metadata/uid").to_owned();
+    let source = admin(&["log", "source", &event]);
+    assert_eq!((text(&source, "/actor"), text(&source, "/address")), (ann.as_str(), "127.0.0.1"));
+    assert!(text(&source, "/tool").starts_with("tenet/"), "{source}");
+
+    // Not one's own; somebody else's, with a receipt that holds without the server.
+    let own = admin(&["operator", "list"]);
+    let own = own.as_array().unwrap().iter().find(|one| one["role"] == "administrator").unwrap();
+    let (exit, error) = refused(&["subject", "erase", text(own, "/id")]);
+    assert_eq!((exit, text(&error, "/code"), text(&error, "/clause")), (3, "own-trail", "AO-1"));
+    let (exit, error) = world.fails(&["subject", "erase", &ann, "--as", "ann"]);
+    assert_eq!((exit, text(&error, "/code")), (3, "access-denied"), "{error}");
+    let receipt = world.directory.path().join("receipt.note").display().to_string();
+    let erased = admin(&["subject", "erase", &ann, "--out", &receipt]);
+    assert_eq!(erased["had_key"], true);
+    let (_, error) = refused(&["log", "source", &event]);
+    assert_eq!(text(&error, "/code"), "key-destroyed", "{error}");
+    // There is another key by now, and it opens what came after.
+    world.json(&["operator", "list", "--as", "ann"]);
+    let (_, error) = refused(&["log", "source", &event]);
+    assert_eq!(text(&error, "/code"), "key-destroyed", "{error}");
+    let deadline = Deadline::new();
+    while listed().as_array().unwrap().len() < 2 {
+        deadline.check("what Ann did later is in the log");
+    }
+    let later = text(&listed()[0], "/event/metadata/uid").to_owned();
+    assert_eq!(text(&admin(&["log", "source", &later]), "/address"), "127.0.0.1");
+    let open = world.json(&["review", "list", "--as", "ann"]);
+    assert!(open.as_array().unwrap().iter().any(|one| one["activity"] == "subject.erase"), "{open}");
+    admin(&["log", "verify"]);
+    assert_eq!(server.stop(), 0);
+    let statement = admin(&["verify-certificate", &receipt]);
+    assert_eq!(
+        (text(&statement, "/type"), text(&statement, "/subject")),
+        ("tenet.subject-erasure.v1", ann.as_str())
+    );
+}

@@ -4,7 +4,7 @@ use axum::{
     extract::{FromRequestParts, RawPathParams},
     http::request::Parts,
 };
-use base::{Id, IdKind};
+use base::{Actor, Id, IdKind};
 
 use crate::{App, problem::Problem};
 
@@ -20,6 +20,14 @@ pub(crate) trait PathParameter: Sized {
 impl<K: IdKind> PathParameter for Id<K> {
     fn parse(text: &str) -> Result<Self, String> {
         text.parse().map_err(|error: base::IdError| error.to_string())
+    }
+}
+
+impl PathParameter for Actor {
+    fn parse(text: &str) -> Result<Self, String> {
+        let parsed = text.parse::<Self>().ok();
+        parsed
+            .ok_or_else(|| "expected the id of a client (`cli_...`) or of an operator (`opr_...`)".to_owned())
     }
 }
 

@@ -20,6 +20,7 @@ mod records;
 mod repositories;
 mod reviews;
 mod revoke;
+mod subjects;
 pub(crate) mod token;
 
 use access::Action;
@@ -96,6 +97,12 @@ fn operators() -> Vec<Route> {
             .events(&[Did::LogSearch]),
         route::<reconcile::__path_start, _, _>("log", Operator(Action::LogReconcile), reconcile::start)
             .events(&[Did::LogReconcileAsk]),
+        route::<subjects::__path_source, _, _>("log", Operator(Action::LogSource), subjects::source)
+            .finds()
+            .events(&[Did::LogSourceRead, Did::KeyUse]),
+        route::<subjects::__path_erase, _, _>("operators", Operator(Action::SubjectErase), subjects::erase)
+            .changes()
+            .events(&[Did::SubjectErase, Did::KeyDestroy]),
         route::<reviews::__path_list, _, _>("reviews", Operator(Action::ReviewList), reviews::list)
             .events(&[Did::ReviewList]),
         route::<reviews::__path_sign, _, _>("reviews", Operator(Action::ReviewSign), reviews::sign)

@@ -160,6 +160,7 @@ pub(crate) fn sample(route: &RouteInfo, things: &[(&str, String)]) -> Ask {
         ("client", "cli"),
         ("operator", "opr"),
         ("event", "evt"),
+        ("subject", "cli"),
     ] {
         let nothing = format!("{prefix}_00000000000000000000000001");
         let id = things.iter().find(|(known, _)| *known == name).map_or(nothing, |(_, id)| id.clone());

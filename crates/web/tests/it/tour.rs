@@ -209,6 +209,8 @@ impl Tour {
         self.operator("GET", "/v1/operators", &[], None).await;
         let found = self.operator("GET", "/v1/log/events", &[], None).await;
         assert!(found.json()["items"].is_array() && found.json()["size"].is_u64());
+        let erased = self.operator("POST", "/v1/subjects/{subject}/erase", &[&client], None).await;
+        assert!(erased.text("/receipt").contains("tenet.subject-erasure.v1"));
         let asked = self.operator("POST", "/v1/log/reconcile", &[], None).await.expect(202);
         assert!(asked.text("/check").starts_with("job_"));
         let reviews = self.operator("GET", "/v1/reviews?state=open", &[], None).await.json();
@@ -216,6 +218,9 @@ impl Tour {
             let found = reviews["items"].as_array().unwrap().iter().rfind(|one| one["activity"] == what);
             found.unwrap()["event"].as_str().unwrap().to_owned()
         };
+        let event = of("account.suspend");
+        let source = self.operator("GET", "/v1/log/events/{event}/source", &[&event], None).await.json();
+        assert!(source["tool"].is_string() && source["actor"].as_str().unwrap().starts_with("opr_"));
         // The administrator signs off that somebody else enrolled; what it did itself is for somebody else.
         let sign = "/v1/reviews/{event}/sign";
         let body = json!({"verdict": "in-order", "note": "as agreed"});

@@ -116,6 +116,8 @@ actions! {
     LogReconcile "log.reconcile" Platform;
     LogSource "log.source" Platform;
     SubjectErase "subject.erase" Platform;
+    SafeguardList "safeguard.list" Platform;
+    SafeguardApprove "safeguard.approve" Platform;
     ReviewList "review.list" Platform;
     ReviewSign "review.sign" Platform;
 }
@@ -133,6 +135,7 @@ impl Action {
                 | Self::OperatorInvite
                 | Self::KeyRotate
                 | Self::KeyRetire
+                | Self::SubjectErase
         )
     }
 }

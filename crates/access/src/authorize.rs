@@ -48,6 +48,13 @@ impl Access {
                 self.deny(principal, act).await?;
                 return Err(AccessError::Unwitnessed { last });
             }
+            if action.waits_for_witnesses() && self.is_weakened().await? {
+                let act = weakened(object(principal, action, resource))
+                    .decided_by(ruling.policies.clone())
+                    .detail("action", action.name());
+                self.deny(principal, act).await?;
+                return Err(AccessError::Weakened);
+            }
             return Ok(Decision { action, ruling });
         }
         let clause = ruling.clause.unwrap_or("SD-1");
@@ -100,6 +107,11 @@ impl Access {
 /// The refusal of an act for which witnesses would have to stand by the log.
 pub(crate) fn unwitnessed(object: ObjectRef) -> Act {
     Act::refused(Activity::AccessDeny, object, "log-unwitnessed", Some("AO-2"))
+}
+
+/// The refusal of an act that waits until a safeguard is what it was, or was approved.
+pub(crate) fn weakened(object: ObjectRef) -> Act {
+    Act::refused(Activity::AccessDeny, object, "safeguard-weakened", Some("AO-1"))
 }
 
 fn object(principal: &Principal, action: Action, resource: &Resource) -> ObjectRef {

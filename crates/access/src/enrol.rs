@@ -8,7 +8,7 @@ use store::{Committed, StoreError, SystemTx, Witnessing, platform};
 use crate::{
     Access, AccessError, Operator, PublicKey, Role,
     account::check_name,
-    authorize::unwitnessed,
+    authorize::{unwitnessed, weakened},
     credential::SecretHash,
     link_create::{self, has_administrator},
     operator::hold,
@@ -45,6 +45,10 @@ impl Access {
             let act = unwitnessed(ObjectRef::new("operator", operator));
             self.record_refusal(None, act, call, now).await?;
             return Err(AccessError::Unwitnessed { last });
+        }
+        if self.is_weakened().await? {
+            self.record_refusal(None, weakened(ObjectRef::new("operator", operator)), call, now).await?;
+            return Err(AccessError::Weakened);
         }
         let name = match check_name(&enrolment.name) {
             Ok(name) => name,

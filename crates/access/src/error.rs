@@ -62,6 +62,14 @@ pub enum AccessError {
         /// When the quorum's newest cosignature was made.
         last: Option<Timestamp>,
     },
+    /// A safeguard is weaker than what was accepted: administrative acts that give something wait.
+    #[error(
+        "a safeguard was weakened or switched off, and waits for two operators' approval: see `tenet safeguard list`; or set it back"
+    )]
+    Weakened,
+    /// Nobody approves twice.
+    #[error("you have approved that already: another operator does next")]
+    ApprovedAlready,
     /// Not an enrolment link that can be used.
     #[error("the enrolment link is used, expired or unknown: ask an administrator for a new one")]
     LinkInvalid,
@@ -130,12 +138,13 @@ impl AccessError {
             | Self::LastAdministrator
             | Self::OwnAct
             | Self::OwnTrail
+            | Self::ApprovedAlready
             | Self::ReviewedAlready
             | Self::NameTaken
             | Self::KeyTaken
             | Self::NotFound(_)
             | Self::Invalid { .. } => "invalid_request",
-            Self::Unwitnessed { .. } => "temporarily_unavailable",
+            Self::Unwitnessed { .. } | Self::Weakened => "temporarily_unavailable",
             Self::Policy(_) | Self::Store(_) | Self::Keys(_) | Self::Entropy(_) | Self::Internal(_) => {
                 "server_error"
             }
@@ -155,7 +164,9 @@ impl Fault for AccessError {
     fn kind(&self) -> Kind {
         match self {
             Self::Unauthenticated | Self::InvalidClient | Self::LinkInvalid => Kind::Unauthenticated,
-            Self::Suspended | Self::Denied { .. } | Self::OwnAct | Self::OwnTrail => Kind::Denied,
+            Self::Suspended | Self::Denied { .. } | Self::OwnAct | Self::OwnTrail | Self::Weakened => {
+                Kind::Denied
+            }
             Self::InvalidRequest(_)
             | Self::UnsupportedGrant
             | Self::UnknownScope(_)
@@ -164,9 +175,11 @@ impl Fault for AccessError {
             | Self::InvalidTarget
             | Self::Invalid { .. } => Kind::Invalid,
             Self::Throttled { .. } => Kind::Limit,
-            Self::LastAdministrator | Self::NameTaken | Self::KeyTaken | Self::ReviewedAlready => {
-                Kind::Conflict
-            }
+            Self::LastAdministrator
+            | Self::NameTaken
+            | Self::KeyTaken
+            | Self::ReviewedAlready
+            | Self::ApprovedAlready => Kind::Conflict,
             Self::NotFound(_) => Kind::NotFound,
             Self::Unwitnessed { .. } => Kind::Unavailable,
             Self::Store(error) => error.kind(),
@@ -193,6 +206,8 @@ impl Fault for AccessError {
             Self::LastAdministrator => "last-administrator",
             Self::OwnAct => "own-act",
             Self::OwnTrail => "own-trail",
+            Self::Weakened => "safeguard-weakened",
+            Self::ApprovedAlready => "approved-already",
             Self::ReviewedAlready => "reviewed-already",
             Self::NameTaken => "name-taken",
             Self::KeyTaken => "key-taken",
@@ -210,7 +225,7 @@ impl Fault for AccessError {
             Self::Denied { clause, .. } => Some(clause),
             Self::Unwitnessed { .. } => Some("AO-2"),
             Self::OwnAct => Some("AO-4"),
-            Self::OwnTrail => Some("AO-1"),
+            Self::OwnTrail | Self::Weakened => Some("AO-1"),
             Self::Suspended | Self::InvalidAccount | Self::Unauthenticated => Some("CD-8"),
             Self::Keys(error) => error.clause(),
             _ => None,
@@ -278,6 +293,8 @@ mod tests {
             (AccessError::LastAdministrator, Kind::Conflict, "last-administrator", "invalid_request"),
             (AccessError::OwnAct, Kind::Denied, "own-act", "invalid_request"),
             (AccessError::OwnTrail, Kind::Denied, "own-trail", "invalid_request"),
+            (AccessError::Weakened, Kind::Denied, "safeguard-weakened", "temporarily_unavailable"),
+            (AccessError::ApprovedAlready, Kind::Conflict, "approved-already", "invalid_request"),
             (AccessError::ReviewedAlready, Kind::Conflict, "reviewed-already", "invalid_request"),
             (AccessError::NameTaken, Kind::Conflict, "name-taken", "invalid_request"),
             (AccessError::KeyTaken, Kind::Conflict, "key-taken", "invalid_request"),

@@ -37,6 +37,7 @@ mod protected;
 mod refuse;
 mod review;
 mod revoke;
+mod safeguard;
 mod scopes;
 mod subject_erase;
 mod sweep;
@@ -68,6 +69,7 @@ pub use origin::{Call, Peer};
 pub use policy::{MAX_RULINGS, PolicyError};
 pub use principal::{Principal, PrincipalKind};
 pub use review::{MAX_NOTE_CHARS, Review, ReviewState, Verdict};
+pub use safeguard::{APPROVALS, Safeguard, SafeguardState};
 pub use scopes::{ScopeError, ScopeSet, TokenScope};
 pub use subject_erase::{SUBJECT_RECEIPT_TYPE, SubjectErasure};
 pub use throttle::{Limit, ThrottleLimits, Throttled};
@@ -110,6 +112,7 @@ struct Inner {
     origins: origin::Origins,
     explained: explained::Explained,
     rows: protected::RowDigest,
+    safeguards: safeguard::Safeguards,
     /// What an assertion may name as its audience.
     assertion_audiences: Vec<String>,
     /// Reads the tables of this crate, before anybody is known.
@@ -157,6 +160,7 @@ impl Access {
             origins: origin::Origins::new(),
             explained: explained::Explained::default(),
             rows,
+            safeguards: safeguard::Safeguards::default(),
             assertion_audiences,
             reader,
             stand_in: stand_in.public(),

@@ -238,6 +238,10 @@ catalogue! {
     LogReconcile "log.reconcile" ApplicationLifecycle 99 "" Informational ["RR-5" "CD-2" "AO-1"] "each protected row was held against the log: `unexplained` says how many no event explains.";
     LogSourceRead "log.source-read" ApiActivity 2 "Read" Low ["RR-5" "EL-1"] "from where and with which tool somebody acted is opened.";
     SubjectErase "subject.erase" EntityManagement 4 "Delete" Medium ["DD-1" "DD-2"] "from where somebody acted is erased: the key of it is destroyed.";
+    SafeguardSet "safeguard.set" ApplicationLifecycle 99 "" Low ["AO-1" "RR-5"] "a setting that keeps the record of what is done is as it is from now on.";
+    SafeguardWeaken "safeguard.weaken" DetectionFinding 1 "Create" High ["AO-1"] "a setting that keeps the record of what is done was weakened or switched off: two operators approve that, or administrative acts wait.";
+    SafeguardApprove "safeguard.approve" EntityManagement 3 "Update" Medium ["AO-1" "AO-4"] "an operator approves that a safeguard is weaker.";
+    SafeguardList "safeguard.list" EntityManagement 2 "Read" Informational ["RR-5"] "safeguards are listed.";
     LogUnwitnessed "log.unwitnessed" DetectionFinding 1 "Create" High ["AO-2"] "no quorum of witnesses stands by the log: administrative acts wait.";
     LogWitnessed "log.witnessed" ApplicationLifecycle 99 "" Low ["AO-2"] "the quorum of witnesses stands by the log again.";
     LogFork "log.fork" DetectionFinding 1 "Create" Critical ["AO-2" "CD-2"] "a witness keeps another past of the log than this server: nothing is signed any more.";

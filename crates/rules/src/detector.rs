@@ -209,6 +209,7 @@ mod tests {
             (Activity::LogRecover, "critical: The log was tampered with, or set back"),
             (Activity::LogUnwitnessed, "high: A control stands still"),
             (Activity::LogGap, "high: A control stands still"),
+            (Activity::SafeguardWeaken, "high: A control stands still"),
             (Activity::HoldLift, "medium: A legal hold was lifted"),
             (Activity::OperatorRevoke, "medium: An operator's keys were revoked"),
         ] {

@@ -14,6 +14,7 @@ mod operators;
 mod planted;
 mod reconcile;
 mod reviews;
+mod safeguards;
 mod support;
 mod tokens;
 mod unexplained;

@@ -15,7 +15,7 @@ pub use events::{EventFilter, EventFormat, Report, WorkingHours};
 pub use ledger::{LogCommand, LogPlace, VerifyCertificate};
 pub use platform::{
     AccountCommand, ClientCommand, ClientCreate, ClientCredential, KeysCommand, OperatorCommand,
-    ProfileCommand, ReviewCommand, SubjectCommand,
+    ProfileCommand, ReviewCommand, SafeguardCommand, SubjectCommand,
 };
 pub use reference::reference;
 pub use refusal::{is_answer, refusal, wants_json};
@@ -115,6 +115,9 @@ to trust. It can be used once.")]
     /// Privileged acts that a second person looks at
     #[command(subcommand)]
     Review(ReviewCommand),
+    /// Settings that keep the record of what is done
+    #[command(subcommand)]
+    Safeguard(SafeguardCommand),
     /// Those who act, and from where they did
     #[command(subcommand)]
     Subject(SubjectCommand),

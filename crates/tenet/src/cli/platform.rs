@@ -62,6 +62,31 @@ under a new key.")]
     },
 }
 
+/// `tenet safeguard`.
+#[derive(Debug, Subcommand)]
+pub enum SafeguardCommand {
+    /// List the settings that keep the record of what is done, and what was accepted of each
+    #[command(after_help = "\
+Examples:
+  tenet safeguard list
+  tenet safeguard list --json | jq '.[] | select(.weakened)'")]
+    List,
+    /// Approve that one is weaker than it was, or switched off
+    #[command(after_help = "\
+Examples:
+  tenet safeguard approve ledger.heartbeat 5m
+
+Two operators do, each for the value that it has now. Until then, or until it is set back, no
+administrative act that gives something goes on. It is an alarm when it is found, and stays in the log.")]
+    Approve {
+        /// The setting's key
+        #[arg(value_name = "SETTING")]
+        safeguard: String,
+        /// Its value now, as `tenet safeguard list` shows it
+        value: String,
+    },
+}
+
 /// `tenet review`.
 #[derive(Debug, Subcommand)]
 pub enum ReviewCommand {

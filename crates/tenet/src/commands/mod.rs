@@ -21,6 +21,7 @@ mod report;
 mod repository;
 mod review;
 mod rules;
+mod safeguard;
 mod saved;
 mod share;
 mod subject;
@@ -101,6 +102,7 @@ async fn online(session: &Session, command: Command) -> Result<(), Failure> {
         Command::Client(command) => client::run(session, command).await,
         Command::Operator(command) => operator::run(session, command).await,
         Command::Review(command) => review::run(session, command).await,
+        Command::Safeguard(command) => safeguard::run(session, command).await,
         Command::Subject(command) => subject::run(session, command).await,
         Command::Repository(command) => repository::run(session, command).await,
         Command::Record(command) => record::run(session, command).await,

@@ -159,6 +159,12 @@ impl Span {
     }
 }
 
+impl std::fmt::Display for Span {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&span_text(self.value))
+    }
+}
+
 fn span_text(span: Duration) -> String {
     let seconds = span.seconds();
     for (length, unit) in [(86_400, 'd'), (3_600, 'h'), (60, 'm')] {

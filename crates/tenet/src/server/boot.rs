@@ -24,7 +24,7 @@ use crate::{
         blobs,
         clock::ClockWatch,
         duties::Duties,
-        listen, provider, stop, stores,
+        listen, provider, safeguards, stop, stores,
         witnesses::Witnesses,
     },
     witnesses,
@@ -127,6 +127,16 @@ async fn start(loaded: &Loaded, context: &Context) -> Result<Server, Failure> {
     }
     note_start(&opened.data, &startup, loaded, &listeners, signer.origin()).await?;
     note_migrations(&opened.data, &startup, migrations).await?;
+    let weaker = access.safeguards_at_start(&startup, safeguards::of(config)?).await;
+    let weaker =
+        weaker.map_err(|error| Failure::fault("the safeguards can't be compared with the log", &error))?;
+    if !weaker.is_empty() {
+        let names = weaker.join(", ");
+        tracing::error!(
+            names,
+            "safeguards were weakened: administrative acts wait for two operators' approval"
+        );
+    }
     let reconcile = reconcile_job(&opened.data, &signer, &access, &vault, config).await?;
     let handlers = [keys.job_handlers(), vault.job_handlers(), access.job_handlers(), vec![reconcile]];
     let runner = JobRunner::new(opened.data.clone(), handlers.into_iter().flatten().collect());

@@ -11,6 +11,7 @@ mod listen;
 mod logging;
 mod provider;
 mod recovery;
+mod safeguards;
 mod stop;
 mod stores;
 mod watching;

@@ -10,7 +10,7 @@ mod raw;
 
 pub(crate) use form::{Form, Pairs};
 pub(crate) use json::{Json, JsonBatch, RawJson, RawPatch, SignInJson, content_length};
-pub(crate) use path::Path;
+pub(crate) use path::{Path, PathParameter};
 pub(crate) use precondition::{IDEMPOTENCY_KEY, IfMatch, Once, etag};
 pub(crate) use query::{Query, QueryParameters};
 pub(crate) use raw::members;

@@ -20,6 +20,7 @@ mod records;
 mod repositories;
 mod reviews;
 mod revoke;
+mod safeguards;
 mod subjects;
 pub(crate) mod token;
 
@@ -103,6 +104,17 @@ fn operators() -> Vec<Route> {
         route::<subjects::__path_erase, _, _>("operators", Operator(Action::SubjectErase), subjects::erase)
             .changes()
             .events(&[Did::SubjectErase, Did::KeyDestroy]),
+        route::<safeguards::__path_list, _, _>("log", Operator(Action::SafeguardList), safeguards::list)
+            .events(&[Did::SafeguardList]),
+        route::<safeguards::__path_approve, _, _>(
+            "log",
+            Operator(Action::SafeguardApprove),
+            safeguards::approve,
+        )
+        .document()
+        .finds()
+        .changes()
+        .events(&[Did::SafeguardApprove]),
         route::<reviews::__path_list, _, _>("reviews", Operator(Action::ReviewList), reviews::list)
             .events(&[Did::ReviewList]),
         route::<reviews::__path_sign, _, _>("reviews", Operator(Action::ReviewSign), reviews::sign)

@@ -123,6 +123,20 @@ impl Ask {
 }
 
 impl World {
+    /// A setting that keeps the record of what is done becomes weaker than it was.
+    pub(crate) async fn weaken_a_safeguard(&self) {
+        self.safeguard("strong", 2).await;
+        self.safeguard("weak", 1).await;
+    }
+    /// It is what it was.
+    pub(crate) async fn restore_the_safeguard(&self) {
+        self.safeguard("strong", 2).await;
+    }
+    async fn safeguard(&self, value: &str, strength: i64) {
+        let scope = self.access.server_scope(Interface::Startup, "server", "a test").unwrap();
+        let one = access::Safeguard { name: "a.b", value: value.into(), strength, exchangeable: true };
+        self.access.safeguards_at_start(&scope, vec![one]).await.unwrap();
+    }
     pub(crate) async fn new(h: Harness) -> Self {
         Self::with(h, Limits::default()).await
     }

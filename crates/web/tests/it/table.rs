@@ -161,6 +161,7 @@ pub(crate) fn sample(route: &RouteInfo, things: &[(&str, String)]) -> Ask {
         ("operator", "opr"),
         ("event", "evt"),
         ("subject", "cli"),
+        ("safeguard", "a.b"),
     ] {
         let nothing = format!("{prefix}_00000000000000000000000001");
         let id = things.iter().find(|(known, _)| *known == name).map_or(nothing, |(_, id)| id.clone());
@@ -190,6 +191,7 @@ fn body_of(route: &RouteInfo) -> Option<Value> {
         ("POST", "records") | ("PUT" | "PATCH", "{record}") => json!({"number": "2"}),
         ("POST", "search") => json!({"equals": {"/number": "1"}}),
         ("POST", "batch") => json!({"operations": [{"op": "create", "body": {"number": "3"}}]}),
+        ("POST", "approve") => json!({"value": "1m"}),
         ("POST", "sign") => json!({"verdict": "in-order"}),
         ("POST", "holds" | "lift") => json!({"reason": "a case", "person": "A. Counsel"}),
         _ => return None,

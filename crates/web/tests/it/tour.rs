@@ -218,6 +218,17 @@ impl Tour {
             let found = reviews["items"].as_array().unwrap().iter().rfind(|one| one["activity"] == what);
             found.unwrap()["event"].as_str().unwrap().to_owned()
         };
+        self.world.weaken_a_safeguard().await;
+        let listed = self.operator("GET", "/v1/safeguards", &[], None).await.json();
+        assert_eq!(
+            (&listed["items"][0]["name"], &listed["items"][0]["weakened"]),
+            (&json!("a.b"), &json!(true))
+        );
+        let approve = "/v1/safeguards/{safeguard}/approve";
+        let body = json!({"value": "weak"});
+        let done = self.operator("POST", approve, &["a.b"], Some(body)).await.expect(200).json();
+        assert_eq!(done["approved_by"].as_array().unwrap().len(), 1);
+        self.world.restore_the_safeguard().await;
         let event = of("account.suspend");
         let source = self.operator("GET", "/v1/log/events/{event}/source", &[&event], None).await.json();
         assert!(source["tool"].is_string() && source["actor"].as_str().unwrap().starts_with("opr_"));

@@ -160,6 +160,8 @@ catalogue! {
     ConfigLoad "config.load" ApplicationLifecycle 99 "" Low ["RR-5"] "a configuration takes effect.";
     SchemaMigrate "schema.migrate" ApplicationLifecycle 99 "" Low ["RR-5" "SD-3"] "the database's schema is brought to this version.";
     ListenerOpen "listener.open" NetworkActivity 7 "Listen" Informational ["RR-5" "TR-4"] "an address is listened on.";
+    ConnectionAccept "connection.accept" NetworkActivity 1 "Open" Informational ["RR-5" "TR-4"] "connections were taken in since the last such event: `count` says how many.";
+    ConnectionMake "connection.make" NetworkActivity 1 "Open" Informational ["RR-5" "TR-4"] "this server connects to another: its database.";
     ConnectionRefused "connection.refused" NetworkActivity 5 "Refuse" Low ["RR-5" "TR-4"] "a connection is refused.";
 
     AuthSucceed "auth.succeed" Authentication 1 "Logon" Informational ["RR-5" "CD-8"] "somebody proves who they are.";

@@ -5,7 +5,7 @@ use std::{
     net::IpAddr,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
@@ -14,7 +14,7 @@ use axum::{Router, http::Method, middleware};
 use base::{Actor, Context, Scheme, Timestamp};
 use keys::Keys;
 use ledger::{Act, Activity, LogSigner, ObjectRef};
-use store::{Store, SystemScope};
+use store::{Store, StoreError, SystemScope};
 use tokio::sync::Semaphore;
 use vault::Vault;
 
@@ -74,6 +74,8 @@ struct Inner {
     routes: HashMap<String, Vec<RouteInfo>>,
     document: String,
     stopping: AtomicBool,
+    /// Connections that were taken in since that was recorded.
+    accepted: AtomicU64,
 }
 
 impl App {
@@ -101,6 +103,7 @@ impl App {
             routes: index,
             document: document.to_json().unwrap_or_default(),
             stopping: AtomicBool::new(false),
+            accepted: AtomicU64::new(0),
             parts,
         };
         Self(Arc::new(inner))
@@ -121,6 +124,22 @@ impl App {
     /// Says that the server is stopping: `/readyz` answers no from now on.
     pub fn stop(&self) {
         self.0.stopping.store(true, Ordering::Relaxed);
+    }
+
+    /// Records how many connections were taken in since the last time, if any were (EL-2). One event for all of them:
+    /// what is done on each is recorded by itself, with from where.
+    pub async fn note_connections(&self) -> Result<(), StoreError> {
+        let count = self.0.accepted.swap(0, Ordering::Relaxed);
+        if count == 0 {
+            return Ok(());
+        }
+        let store = &self.0.parts.store;
+        let act = Act::new(Activity::ConnectionAccept, ObjectRef::new("server", store.server()));
+        let recorded = store.record_system(&self.0.parts.system, act.detail("count", count)).await;
+        if recorded.is_err() {
+            self.0.accepted.fetch_add(count, Ordering::Relaxed);
+        }
+        recorded.map(|_| ())
     }
 
     pub(crate) fn limits(&self) -> &Limits {
@@ -231,6 +250,9 @@ impl Application for App {
     }
     fn connections(&self, change: i64) {
         self.0.metrics.connections().inc_by(change);
+        if change > 0 {
+            self.0.accepted.fetch_add(change.unsigned_abs(), Ordering::Relaxed);
+        }
     }
 
     fn refused(&self, reason: &'static str) {

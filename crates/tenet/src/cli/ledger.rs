@@ -141,8 +141,9 @@ Examples:
   tenet log report denials --since 7d
   tenet log report after-hours --hours 08:00-18:00+01:00 --csv > after-hours.csv
   tenet log report access-by-record ./copy --key log.vkey --account acc_01j...
+  tenet log report privileged --since 30d --svg > privileged.svg
 
-A table with bars, CSV for spreadsheets, or --json. Of the server of your profile its index is
+A table with bars, CSV for spreadsheets, a picture, or --json. Of the server of your profile its index is
 asked, as an operator; a place that is given is verified and read to its end.")]
     Report {
         /// Which report
@@ -159,6 +160,9 @@ asked, as an operator; a place that is given is verified and read to its end.")]
         /// As comma-separated values
         #[arg(long)]
         csv: bool,
+        /// As a picture: bars, in SVG
+        #[arg(long, conflicts_with = "csv")]
+        svg: bool,
     },
     /// Verify the log and write its events to a file for other tools
     #[command(after_help = "\

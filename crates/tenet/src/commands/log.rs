@@ -57,8 +57,8 @@ pub(super) async fn run(session: &Session, command: LogCommand) -> Result<(), Fa
         LogCommand::Tail { place, filter, lines, follow } => {
             events::tail(session, &place, &filter, lines, follow).await
         }
-        LogCommand::Report { report, place, filter, hours, csv } => {
-            report::run(session, report, &place, &filter, hours, csv).await
+        LogCommand::Report { report, place, filter, hours, csv, svg } => {
+            report::run(session, report, &place, &filter, hours, (csv, svg)).await
         }
         LogCommand::Extract { place, filter, format, out } => {
             extract::run(session, &place, &filter, format, out).await

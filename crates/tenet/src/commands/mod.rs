@@ -1,6 +1,7 @@
 //! What each command does. One file a group; each ends by printing through `output`.
 
 mod account;
+mod chart;
 mod client;
 mod config;
 mod enrol;

@@ -7,7 +7,7 @@ use ledger::{Event, EventQuery, EventView, OutcomeView, OutcomeWord};
 use serde_json::{Value, json};
 
 use super::{
-    Session,
+    Session, chart,
     events::read_all,
     log::{at, trusted_key},
 };
@@ -59,7 +59,7 @@ pub(super) async fn run(
     log: &LogPlace,
     filter: &EventFilter,
     hours: WorkingHours,
-    csv: bool,
+    (csv, svg): (bool, bool),
 ) -> Result<(), Failure> {
     let query = filter.query(&session.context)?;
     let mut counter = Counter { report, hours, rows: BTreeMap::new() };
@@ -90,6 +90,9 @@ pub(super) async fn run(
     let rows = counter.finish();
     if csv {
         return session.out.text(&as_csv(&rows)?);
+    }
+    if svg {
+        return session.out.text(&chart::svg(report.title(), &rows));
     }
     if !session.out.is_json() {
         output::note(report.title());

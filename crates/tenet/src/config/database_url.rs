@@ -23,6 +23,16 @@ pub(crate) fn has_password(url: &str) -> bool {
     in_authority || rest.to_ascii_lowercase().contains("password=")
 }
 
+impl DatabaseUrls {
+    /// The host and port of the database, without who connects to it.
+    pub fn host(&self) -> String {
+        let rest = self.url.expose().split_once("://").map_or("", |(_, rest)| rest);
+        let rest = rest.rsplit_once('@').map_or(rest, |(_, rest)| rest);
+        let host = rest.split(['/', '?']).next().unwrap_or_default();
+        if host.is_empty() { "local socket".to_owned() } else { host.to_owned() }
+    }
+}
+
 fn is_postgres(url: &str) -> bool {
     url.starts_with("postgres://") || url.starts_with("postgresql://")
 }

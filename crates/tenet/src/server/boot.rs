@@ -166,6 +166,7 @@ async fn start(loaded: &Loaded, context: &Context) -> Result<Server, Failure> {
     let duties = Duties {
         keys: keys.clone(),
         access: access.clone(),
+        app: app.clone(),
         context: context.clone(),
         scope: beat,
         authority,
@@ -262,6 +263,9 @@ impl Server {
             jobs.abort();
             housekeeping.abort();
             indexing.abort();
+        }
+        if let Err(error) = app.note_connections().await {
+            tracing::warn!(%error, "connections since the last minute are not recorded");
         }
         if let Err(error) = keys.close().await {
             tracing::warn!(%error, "uses of keys since the last minute are not recorded");
@@ -483,6 +487,10 @@ async fn note_start(
         vec![Act::new(Activity::ConfigLoad, ObjectRef::new("configuration", "tenet")).detail("sha256", hex)];
     // Whoever starts a server has the key from here on.
     acts.push(Act::new(Activity::LogKeyRead, ObjectRef::new("log", log)));
+    let database = config::database_urls(&loaded.config, &loaded.environment)?;
+    if let Some(urls) = database {
+        acts.push(Act::new(Activity::ConnectionMake, ObjectRef::new("database", urls.host())));
+    }
     for listener in listeners {
         if let Ok(address) = listener.local_addr() {
             acts.push(Act::new(Activity::ListenerOpen, ObjectRef::new("listener", address)));

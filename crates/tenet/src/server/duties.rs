@@ -8,6 +8,7 @@ use base::{Context, Duration, Timestamp};
 use keys::Keys;
 use store::{BEAT, ServerRow, SystemScope};
 use tokio::sync::watch;
+use web::App;
 
 use crate::server::authority::{Authority, CurrentCertificate};
 
@@ -18,6 +19,7 @@ const MINUTE: Duration = Duration::from_seconds(60);
 pub(crate) struct Duties {
     pub(crate) keys: Keys,
     pub(crate) access: Access,
+    pub(crate) app: App,
     pub(crate) context: Context,
     pub(crate) scope: SystemScope,
     pub(crate) authority: Authority,
@@ -48,6 +50,9 @@ impl Duties {
     async fn each_minute(&mut self) {
         if let Err(error) = self.keys.flush_uses().await {
             tracing::warn!(%error, "uses of keys wait to be recorded");
+        }
+        if let Err(error) = self.app.note_connections().await {
+            tracing::warn!(%error, "connections wait to be recorded");
         }
         match self.access.review_overdue(&self.scope).await {
             Ok(0) => {}

@@ -75,6 +75,9 @@ fn a_reviewer_finds_follows_counts_and_takes_out() {
     let csv = world.tenet(&["log", "report", "privileged", &copy, "--key", &key, "--csv"]).output().unwrap();
     let csv = String::from_utf8(csv.stdout).unwrap();
     assert!(csv.lines().any(|line| line.contains(",account.create,") && line.contains(&account)), "{csv}");
+    let picture = world.tenet(&["log", "report", "privileged", "--svg"]).output().unwrap();
+    let picture = String::from_utf8(picture.stdout).unwrap();
+    assert!(picture.starts_with("<svg ") && picture.contains("account.create"), "{picture}");
     let none =
         world.json(&["log", "report", "after-hours", "--hours", "00:00-24:00", "--until", "2020-01-01"]);
     assert_eq!(none, Value::Array(Vec::new()));

@@ -124,6 +124,9 @@ fn either_serves_everything() {
     let made: Value = serde_json::from_slice(&pair.put(0, "1").stdout).unwrap();
     let get = ["record", "get", "-r", &pair.papers, text(&made, "/id"), "--as", "acme-1"];
     assert_eq!(text(&pair.world.json(&get), "/body/number"), "1");
+    let made = pair.world.json(&["log", "search", "--activity", "connection.make", "--as", "default-0"]);
+    let to: Vec<_> = made.as_array().unwrap().iter().map(|one| text(one, "/object")).collect();
+    assert_eq!(to, ["database local socket"; 2]);
     for server in pair.servers {
         assert_eq!(server.stop(), 0);
     }

@@ -123,6 +123,12 @@ testkit::on_both_engines! {
         server.serving.await.unwrap().unwrap();
         let refused = |leaf: &String| name_of(leaf) == "connection.refused" && leaf.contains("handshake-failed");
         assert!(server.world.leaves().iter().any(refused), "a failed handshake leaves no event");
+        // Two that spoke TLS and the one that did not were taken in; said once.
+        server.world.app.note_connections().await.unwrap();
+        server.world.app.note_connections().await.unwrap();
+        let leaves = server.world.leaves();
+        let taken: Vec<_> = leaves.iter().filter(|leaf| name_of(leaf) == "connection.accept").collect();
+        assert!(matches!(&taken[..], [one] if one.contains("\"count\":3")), "{taken:?}");
     }
 
     async fn a_connection_too_many_is_refused_and_recorded(h: Harness) {

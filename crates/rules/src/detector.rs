@@ -8,12 +8,10 @@ use rsigma_eval::{
 use rsigma_parser::Level;
 use serde_json::{Value, json};
 
-use crate::{RuleError, RuleSet};
+use crate::{RuleError, RuleSet, strict::MAX_IN_GROUP};
 
 /// Most groups that correlations count at once, over all rules.
 const MAX_GROUPS: usize = 50_000;
-/// Most events that are counted in one group.
-const MAX_IN_GROUP: usize = 5_000;
 /// For how long one correlation is quiet about one group once it has told, in seconds.
 const QUIET_SECONDS: u64 = 600;
 

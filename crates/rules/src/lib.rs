@@ -7,6 +7,7 @@
 
 mod detector;
 mod rule_set;
+mod strict;
 
 pub use detector::{Alert, Detector};
 pub use rule_set::{MAX_RULE_FILE_BYTES, MAX_RULES, RuleError, RuleSet, STARTER};

@@ -4,6 +4,8 @@
 use rsigma_eval::{CorrelationConfig, CorrelationEngine, fields::RuleFieldSet};
 use rsigma_parser::{SigmaCollection, parse_sigma_yaml};
 
+use crate::strict;
+
 /// Most bytes of a file of rules.
 pub const MAX_RULE_FILE_BYTES: usize = 262_144;
 /// Most rules of a set.
@@ -154,56 +156,44 @@ impl RuleSet {
     /// The rules that Tenet brings.
     pub fn starter() -> Result<Self, RuleError> {
         let mut set = Self::new();
-        for (file, text) in STARTER {
-            set.add(file, text)?;
-        }
+        set.add_all(STARTER.iter().copied())?;
         Ok(set)
     }
 
     /// Adds the rules of a file, all of them or none.
     pub fn add(&mut self, file: &str, text: &str) -> Result<(), RuleError> {
-        let file = file.to_owned();
-        if text.len() > MAX_RULE_FILE_BYTES {
-            return Err(RuleError::Long { file, bytes: text.len() });
-        }
-        let shape = |why: String| RuleError::Shape { file: file.clone(), why };
-        let parsed = parse_sigma_yaml(text).map_err(|error| shape(error.to_string()))?;
-        if let Some(error) = parsed.errors.first() {
-            return Err(shape(error.clone()));
-        }
-        if parsed.rules.is_empty() && parsed.correlations.is_empty() && parsed.filters.is_empty() {
-            return Err(shape("it holds no rule".to_owned()));
-        }
-        // Without a level an alarm has none, and would not be told.
-        let levels = parsed.rules.iter().map(|rule| (&rule.title, rule.level));
-        let levels = levels.chain(parsed.correlations.iter().map(|rule| (&rule.title, rule.level)));
-        for (title, level) in levels {
-            if level.is_none() {
-                return Err(shape(format!(
-                    "`{title}` has no `level`: give low, medium, high, critical or informational"
-                )));
-            }
-        }
-        // What a correlation counts is found by id: a rule with a name alone would be counted never.
-        if let Some(rule) = parsed.rules.iter().find(|rule| rule.name.is_some() && rule.id.is_none()) {
-            return Err(shape(format!("`{}` has a `name` and no `id`: give it one", rule.title)));
-        }
-        for (field, origin) in RuleFieldSet::collect(&parsed, &[], true).iter() {
-            if !is_known(field) {
-                let rule = origin.rule_titles.first().cloned().unwrap_or_default();
-                let near = nearest(field);
-                return Err(RuleError::Field { file, rule, field: field.to_owned(), near });
-            }
-        }
+        self.add_all([(file, text)])
+    }
+
+    /// Adds the rules of files, all of them or none: each by its name, with its text. A rule may count one that stands in
+    /// a file behind its own.
+    pub fn add_all<'a>(
+        &mut self,
+        files: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> Result<(), RuleError> {
         let mut all = self.collection.clone();
-        all.rules.extend(parsed.rules);
-        all.correlations.extend(parsed.correlations);
-        all.filters.extend(parsed.filters);
-        if all.rules.len() + all.correlations.len() > MAX_RULES {
-            return Err(RuleError::Many { file });
+        let mut counted = Vec::new();
+        for (file, text) in files {
+            let parsed = parse(file, text)?;
+            counted.push((file, parsed.correlations.clone()));
+            all.rules.extend(parsed.rules);
+            all.correlations.extend(parsed.correlations);
+            all.filters.extend(parsed.filters);
+            if all.rules.len() + all.correlations.len() > MAX_RULES {
+                return Err(RuleError::Many { file: file.to_owned() });
+            }
         }
-        // What does not compile, or refers to a rule that is not there, is known now and not when it should fire.
+        let mut last = "the rules";
+        for (file, correlations) in &counted {
+            last = file;
+            if let Some((rule, wanted)) = strict::dangling(&all, correlations) {
+                let why = format!("`{rule}` counts `{wanted}`, and no rule has that name or id");
+                return Err(RuleError::Shape { file: (*file).to_owned(), why });
+            }
+        }
+        // What does not compile is known now and not when it should fire.
         let mut engine = CorrelationEngine::new(CorrelationConfig::default());
+        let shape = |why: String| RuleError::Shape { file: last.to_owned(), why };
         engine.add_collection(&all).map_err(|error| shape(error.to_string()))?;
         self.collection = all;
         Ok(())
@@ -233,6 +223,45 @@ impl RuleSet {
     pub(crate) fn collection(&self) -> &SigmaCollection {
         &self.collection
     }
+}
+
+/// The rules of a file, each of which could fire.
+fn parse(file: &str, text: &str) -> Result<SigmaCollection, RuleError> {
+    let file = file.to_owned();
+    if text.len() > MAX_RULE_FILE_BYTES {
+        return Err(RuleError::Long { file, bytes: text.len() });
+    }
+    let shape = |why: String| RuleError::Shape { file: file.clone(), why };
+    let parsed = parse_sigma_yaml(text).map_err(|error| shape(error.to_string()))?;
+    if let Some(error) = parsed.errors.first() {
+        return Err(shape(error.clone()));
+    }
+    if parsed.rules.is_empty() && parsed.correlations.is_empty() && parsed.filters.is_empty() {
+        return Err(shape("it holds no rule".to_owned()));
+    }
+    // Without a level an alarm has none, and would not be told.
+    let levels = parsed.rules.iter().map(|rule| (&rule.title, rule.level));
+    let levels = levels.chain(parsed.correlations.iter().map(|rule| (&rule.title, rule.level)));
+    for (title, level) in levels {
+        if level.is_none() {
+            return Err(shape(format!(
+                "`{title}` has no `level`: give low, medium, high, critical or informational"
+            )));
+        }
+    }
+    // What a correlation counts is found by id: a rule with a name alone would be counted never.
+    if let Some(rule) = parsed.rules.iter().find(|rule| rule.name.is_some() && rule.id.is_none()) {
+        return Err(shape(format!("`{}` has a `name` and no `id`: give it one", rule.title)));
+    }
+    for (field, origin) in RuleFieldSet::collect(&parsed, &[], true).iter() {
+        if !is_known(field) {
+            let rule = origin.rule_titles.first().cloned().unwrap_or_default();
+            let near = nearest(field);
+            return Err(RuleError::Field { file, rule, field: field.to_owned(), near });
+        }
+    }
+    strict::check(&parsed).map_err(shape)?;
+    Ok(parsed)
 }
 
 fn is_known(field: &str) -> bool {
@@ -276,6 +305,37 @@ mod tests {
         assert!(matches!(add(&"#".repeat(MAX_RULE_FILE_BYTES + 1)), Err(RuleError::Long { .. })));
         let nowhere = "title: C\ncorrelation:\n  type: event_count\n  rules: [nowhere]\n  group-by: [tenet.actor]\n  timespan: 1m\n  condition: {gte: 2}\n";
         assert!(add(nowhere).is_err(), "a correlation of a rule that is not there");
+    }
+
+    #[test]
+    fn what_the_engine_would_take_and_never_find_is_refused_by_name() {
+        let base = "title: B\nid: b\nname: base\nlogsource: {product: tenet}\ndetection:\n  s:\n    tenet.activity: x\n  condition: s\nlevel: low\n";
+        let counting = |count: u64| {
+            format!(
+                "title: C\ncorrelation:\n  type: event_count\n  rules: [base]\n  group-by: [tenet.actor]\n  timespan: 1m\n  condition: {{gte: {count}}}\nlevel: high\n"
+            )
+        };
+        let with = |count| RuleSet::new().add("r.yml", &format!("{base}---\n{}", counting(count)));
+        with(5_000).unwrap();
+        let error = with(5_001).unwrap_err().to_string();
+        assert!(error.contains("`C` waits for 5001") && error.contains("at most 5000"), "{error}");
+        // In whichever order the files are.
+        let (first, second) = (counting(5), base.to_owned());
+        RuleSet::new().add_all([("a.yml", first.as_str()), ("b.yml", second.as_str())]).unwrap();
+        let error = RuleSet::new().add_all([("b.yml", first.as_str())]).unwrap_err().to_string();
+        assert!(error.contains("b.yml") && error.contains("`base`"), "{error}");
+        let rule = RULE.replace("FIELD", "tenet.activity");
+        for pattern in ["1 of q*", "all of q*", "s and not 1 of q*"] {
+            let error =
+                add(&rule.replace("condition: s", &format!("condition: {pattern}"))).unwrap_err().to_string();
+            assert!(error.contains("`of q*`"), "{error}");
+        }
+        add(&rule.replace("condition: s", "condition: 1 of s*")).unwrap();
+        let error = add(&(rule.clone() + "rsigma.suppress: 5m\n")).unwrap_err().to_string();
+        assert!(error.contains("`rsigma.suppress`"), "{error}");
+        let error =
+            add(&rule.replace("title: T", &format!("title: {}", "t".repeat(201)))).unwrap_err().to_string();
+        assert!(error.contains("201 characters"), "{error}");
     }
 
     #[test]

@@ -150,6 +150,18 @@ fn own_user() -> Option<u32> {
     fs::metadata("/proc/self").ok().map(|metadata| metadata.uid())
 }
 
+/// Opens a file that is written to, for this process alone: none if another one has it open so. Made if it is not there,
+/// and left as it is.
+pub(crate) fn open_alone(path: &Path) -> std::io::Result<Option<File>> {
+    let mut options = OpenOptions::new();
+    let file = options.read(true).write(true).create(true).truncate(false).mode(FILE_MODE).open(path)?;
+    match FileExt::try_lock(&file) {
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
+}
+
 /// Takes the lock. The kernel lets it go with the process, however that ends: a lock never outlives
 /// its holder. The pid in it is for the message only.
 fn take(path: &Path) -> Result<File, DataDirError> {

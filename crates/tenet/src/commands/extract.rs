@@ -26,6 +26,7 @@ use super::{
 };
 use crate::{
     cli::{EventFilter, EventFormat, LogPlace},
+    data_dir::open_alone,
     failure::{Exit, Failure},
 };
 
@@ -80,7 +81,16 @@ pub(super) async fn run(
     let shown = out.display().to_string();
     let (count, size) = at(session, log, move |source, _| {
         let part = part_of(&out);
-        let file = File::create(&part).map_err(|error| Failure::file("can't write", &part, &error))?;
+        let io = |error: std::io::Error| Failure::file("can't write", &part, &error);
+        let file = open_alone(&part).map_err(io)?.ok_or_else(|| {
+            Failure::new(
+                Exit::Failure,
+                "in-use",
+                format!("`{}` is being written by another process", part.display()),
+            )
+            .remedy("wait for it, or give another `--out`")
+        })?;
+        file.set_len(0).map_err(io)?;
         let written = (|| {
             let mut sink = Sink::new(format, file)?;
             let mut count = 0u64;

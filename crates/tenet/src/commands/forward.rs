@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     cli::{EventFilter, LogPlace},
-    data_dir::write_private,
+    data_dir::{open_alone, write_private},
     failure::{Exit, Failure},
     input::read_text,
     offline::{FollowError, Follower},
@@ -56,6 +56,7 @@ pub(super) async fn run(session: &Session, forward: Forward) -> Result<(), Failu
     let key = trusted_key(session, forward.place.key.as_deref(), forward.place.place.as_deref())?;
     let query = forward.filter.query(&session.context)?;
     let sink = Sink::read(&forward.to, forward.ca.as_deref(), &session.environment)?;
+    let _alone = alone(&forward.state)?;
     let known = position(&forward.state, key.origin())?;
     let mut follower: Option<Follower> = None;
     let mut delivered = 0u64;
@@ -169,6 +170,18 @@ pub(super) fn failed(error: &FollowError) -> Failure {
 }
 
 /// How far an earlier run got, of this very log.
+/// Two that go on from one position would each send everything: the second is refused. For as long as it is held.
+fn alone(state: &Path) -> Result<std::fs::File, Failure> {
+    let mut name = state.file_name().unwrap_or_default().to_owned();
+    name.push(".lock");
+    let path = state.with_file_name(name);
+    let held = open_alone(&path).map_err(|error| Failure::file("can't write", &path, &error))?;
+    held.ok_or_else(|| {
+        Failure::new(Exit::Failure, "in-use", format!("another process forwards from `{}`", state.display()))
+            .remedy("stop it, or give this one another `--state FILE`")
+    })
+}
+
 fn position(path: &Path, origin: &str) -> Result<Option<(u64, Hash)>, Failure> {
     if !path.exists() {
         return Ok(None);
@@ -196,4 +209,20 @@ fn save(path: &Path, follower: &Follower) -> Result<(), Failure> {
     let state = json!({ "log": follower.origin(), "size": follower.size(), "root": root });
     write_private(path, state.to_string().as_bytes())
         .map_err(|error| Failure::file("can't write", path, &error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_position_has_one_who_goes_on_from_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let state = directory.path().join("state.json");
+        let held = alone(&state).unwrap();
+        let refused = alone(&state).unwrap_err();
+        assert!(refused.text().contains("another process forwards"), "{}", refused.text());
+        drop(held);
+        alone(&state).unwrap();
+    }
 }

@@ -21,9 +21,7 @@ pub(super) fn run(session: &Session, command: RulesCommand) -> Result<(), Failur
     match command {
         RulesCommand::Check { places } => {
             let mut set = RuleSet::new();
-            for place in &places {
-                add(&mut set, place)?;
-            }
+            add(&mut set, &places)?;
             let shown: Vec<Value> = set
                 .titles()
                 .into_iter()
@@ -38,17 +36,19 @@ pub(super) fn run(session: &Session, command: RulesCommand) -> Result<(), Failur
     }
 }
 
-/// Adds the rules of a file, or of the files of a directory in the order of their names.
-pub(super) fn add(set: &mut RuleSet, place: &Path) -> Result<(), Failure> {
-    for file in files(place)? {
-        let text = read_text(&file, MAX_RULE_FILE_BYTES)?;
-        set.add(&file.display().to_string(), &text).map_err(|error| {
-            Failure::new(Exit::Usage, "rule", "a rule can't be used")
-                .why(error.to_string())
-                .remedy("correct it; `tenet rules show` prints rules that can")
-        })?;
+/// Adds the rules of files, and of the files of directories, all at once: one may count what stands in another.
+pub(super) fn add(set: &mut RuleSet, places: &[PathBuf]) -> Result<(), Failure> {
+    let mut texts = Vec::new();
+    for place in places {
+        for file in files(place)? {
+            texts.push((file.display().to_string(), read_text(&file, MAX_RULE_FILE_BYTES)?));
+        }
     }
-    Ok(())
+    set.add_all(texts.iter().map(|(file, text)| (file.as_str(), text.as_str()))).map_err(|error| {
+        Failure::new(Exit::Usage, "rule", "a rule can't be used")
+            .why(error.to_string())
+            .remedy("correct it; `tenet rules show` prints rules that can")
+    })
 }
 
 fn files(place: &Path) -> Result<Vec<PathBuf>, Failure> {

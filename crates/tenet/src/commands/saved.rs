@@ -43,6 +43,10 @@ fn write(session: &Session, saved: &Saved) -> Result<(), Failure> {
     let text = toml::to_string(saved).map_err(|error| {
         Failure::new(Exit::Failure, "output", "searches can't be saved").why(error.to_string())
     })?;
+    if text.len() > MAX_BYTES {
+        return Err(Failure::usage(format!("the saved searches would take more than {MAX_BYTES} bytes"))
+            .remedy("remove one: `tenet log searches --remove NAME`"));
+    }
     write_private(&path, text.as_bytes()).map_err(|error| Failure::file("can't write", &path, &error))
 }
 

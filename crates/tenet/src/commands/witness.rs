@@ -26,7 +26,7 @@ pub(super) fn run(session: &Session, arguments: &WitnessArgs) -> Result<(), Fail
         rules = RuleSet::starter().map_err(|error| Failure::usage(error.to_string()))?;
     }
     if let Some(place) = &arguments.rules {
-        super::rules::add(&mut rules, place)?;
+        super::rules::add(&mut rules, std::slice::from_ref(place))?;
     }
     let route = arguments.alerts_to.as_deref().map(|path| Route::read(path, arguments.alerts_ca.as_deref()));
     let settings = WitnessSettings {

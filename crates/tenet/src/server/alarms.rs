@@ -20,6 +20,11 @@ use crate::{client::Pinned, config, data_dir::write_private, failure::Failure, s
 const MAX_FILE_BYTES: u64 = 64 * 1_048_576;
 /// Most bytes of one alarm.
 const MAX_LINE_BYTES: usize = 16_384;
+/// What is said once when no more fit.
+const FULL: &str = concat!(
+    "\n{\"kind\":\"alarms-full\",\"level\":\"critical\",\"title\":\"Alarms could not be delivered, and there was no room for more: ",
+    "look at the witness\",\"text\":\"[critical] alarms could not be delivered, and there was no room for more\"}\n"
+);
 const CALL_TIMEOUT: Duration = Duration::from_secs(20);
 /// Between two attempts to deliver: at first, and at most.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
@@ -105,6 +110,7 @@ impl Alarms {
         let size = file.metadata()?.len();
         if size >= MAX_FILE_BYTES {
             if self.has_route && self.sent() < size {
+                self.say_full(&mut file, size)?;
                 return Err(std::io::Error::other(
                     "alarms wait to be delivered, and there is no room for more",
                 ));
@@ -124,10 +130,22 @@ impl Alarms {
             }
         }
         for alarm in alarms {
-            text.push_str(&alarm.to_string());
+            text.push_str(&line_of(alarm));
             text.push('\n');
         }
         file.write_all(text.as_bytes())?;
+        file.sync_data()
+    }
+
+    /// The last of a full file: once it goes out again, whoever gets the alarms learns that there were more.
+    fn say_full(&self, file: &mut File, size: u64) -> std::io::Result<()> {
+        let mut end = vec![0; FULL.len()];
+        file.seek(SeekFrom::Start(size.saturating_sub(FULL.len() as u64)))?;
+        file.read_exact(&mut end)?;
+        if end == FULL.as_bytes() {
+            return Ok(());
+        }
+        file.write_all(FULL.as_bytes())?;
         file.sync_data()
     }
 
@@ -199,6 +217,26 @@ impl Alarms {
     }
 }
 
+/// An alarm as a line that fits: of one that is too long, what says most.
+fn line_of(alarm: &Value) -> String {
+    let whole = alarm.to_string();
+    if whole.len() < MAX_LINE_BYTES {
+        return whole;
+    }
+    let mut cut = serde_json::Map::new();
+    for name in ["kind", "level", "title", "rule", "index", "event", "log", "raised_at", "text"] {
+        if let Some(value) = alarm.get(name) {
+            let short = match value {
+                Value::String(text) => Value::from(text.chars().take(256).collect::<String>()),
+                other => other.clone(),
+            };
+            cut.insert(name.to_owned(), short);
+        }
+    }
+    cut.insert("cut".to_owned(), true.into());
+    Value::Object(cut).to_string()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -228,13 +266,31 @@ mod tests {
         let alarms = Alarms::new(directory.path(), true);
         alarms.raise(&[json!({"n": 1})]).unwrap();
         File::options().write(true).open(&alarms.path).unwrap().set_len(MAX_FILE_BYTES).unwrap();
-        assert!(alarms.raise(&[json!({"n": 2})]).is_err());
-        write_private(&alarms.sent, MAX_FILE_BYTES.to_string().as_bytes()).unwrap();
+        for _ in 0..3 {
+            assert!(alarms.raise(&[json!({"n": 2})]).is_err());
+        }
+        // That there were more is said once, at the end.
+        let text = std::fs::read(&alarms.path).unwrap();
+        let end = String::from_utf8_lossy(&text[usize::try_from(MAX_FILE_BYTES).unwrap()..]).into_owned();
+        assert_eq!(end.matches("alarms-full").count(), 1);
+        serde_json::from_str::<Value>(end.trim()).unwrap();
+        let size = std::fs::metadata(&alarms.path).unwrap().len();
+        write_private(&alarms.sent, size.to_string().as_bytes()).unwrap();
         alarms.raise(&[json!({"n": 2})]).unwrap();
         assert_eq!(alarms.next().unwrap().unwrap().0, "{\"n\":2}");
         let nowhere = Alarms::new(directory.path(), false);
         File::options().write(true).open(&nowhere.path).unwrap().set_len(MAX_FILE_BYTES).unwrap();
         nowhere.raise(&[json!({"n": 3})]).unwrap();
+    }
+
+    #[test]
+    fn an_alarm_is_never_longer_than_what_is_delivered() {
+        let directory = tempfile::tempdir().unwrap();
+        let alarms = Alarms::new(directory.path(), true);
+        alarms.raise(&[json!({"kind": "rule", "title": "T", "group": {"a": "x".repeat(20_000)}})]).unwrap();
+        let (line, _) = alarms.next().unwrap().unwrap();
+        let alarm: Value = serde_json::from_str(&line).unwrap();
+        assert_eq!((&alarm["title"], &alarm["cut"]), (&json!("T"), &json!(true)));
     }
 
     #[test]

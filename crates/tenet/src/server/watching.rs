@@ -23,6 +23,8 @@ use crate::data_dir::write_private;
 const LOOK: std::time::Duration = std::time::Duration::from_secs(1);
 /// Entries after which the position is saved, at the latest.
 const SAVE_AFTER: u64 = 4_096;
+/// Entries before its position that are read again at a start, for gaps that span it: heartbeats of some minutes.
+const READ_AGAIN: u64 = 65_536;
 /// Most bytes of a saved position, what correlations counted included.
 const MAX_SAVED_BYTES: u64 = 256 * 1_048_576;
 
@@ -53,6 +55,8 @@ struct Watched {
     /// When the copy last grew, by the clock that nobody sets.
     grown: Duration,
     is_silent: bool,
+    /// Whether the finder of gaps knows what came before `next`: after a start it reads that again.
+    knows_before: bool,
 }
 
 impl Watching {
@@ -82,6 +86,7 @@ impl Watching {
                 evidence: 0,
                 grown: context.elapsed(),
                 is_silent: false,
+                knows_before: false,
             };
             log.take_up()?;
             logs.push(log);
@@ -142,6 +147,7 @@ impl Watched {
             |name: &str| saved.get(name).and_then(Value::as_u64).ok_or_else(|| wrong("it is damaged"));
         (self.next, self.evidence) = (number("next")?, number("evidence")?);
         self.mirrored = self.next;
+        self.is_silent = saved.get("silent").and_then(Value::as_bool).unwrap_or(false);
         let counted = saved.get("counted").map(Value::to_string).unwrap_or_default();
         if !self.detector.restore(counted.as_bytes()) {
             tracing::warn!(log = %self.origin, "what correlations had counted can't be taken up: they begin anew");
@@ -151,7 +157,9 @@ impl Watched {
 
     fn save(&self) -> std::io::Result<()> {
         let counted: Value = serde_json::from_slice(&self.detector.save()).unwrap_or_default();
-        let saved = json!({ "next": self.next, "evidence": self.evidence, "counted": counted });
+        let saved = json!({
+            "next": self.next, "evidence": self.evidence, "silent": self.is_silent, "counted": counted,
+        });
         write_private(&self.saved, saved.to_string().as_bytes())
     }
 
@@ -218,6 +226,7 @@ impl Watched {
         let wide = u64::from(TILE_WIDTH);
         let mut saved = self.next;
         self.tell(alarms, context)?;
+        self.read_again(witness)?;
         while self.next < until {
             let index = self.next / wide;
             let width = u16::try_from((until - index * wide).min(wide)).unwrap_or(TILE_WIDTH);
@@ -245,6 +254,27 @@ impl Watched {
             }
         }
         self.save()
+    }
+
+    /// Tells the finder of gaps what came before, once: what it finds there was told when it was read first.
+    fn read_again(&mut self, witness: &Witness) -> std::io::Result<()> {
+        let wide = u64::from(TILE_WIDTH);
+        let mut index =
+            if self.knows_before { self.next } else { self.next.saturating_sub(READ_AGAIN) } / wide;
+        while index * wide < self.next && !self.knows_before {
+            let width = u16::try_from((self.next - index * wide).min(wide)).unwrap_or(TILE_WIDTH);
+            let path = TilePath { kind: TileKind::Entries, index, width };
+            let Some(bundle) = witness.tile(&self.path, &path)? else { break };
+            for (at, entry) in (index * wide..).zip(bundle_entries(&bundle)) {
+                if let Ok(Ok(event)) = entry.map(Event::decode) {
+                    self.gaps.read(at, &event);
+                }
+            }
+            index += 1;
+        }
+        drop(self.gaps.take());
+        self.knows_before = true;
+        Ok(())
     }
 
     fn entry(&mut self, index: u64, entry: &[u8]) -> Vec<Value> {
@@ -370,6 +400,26 @@ mod tests {
         let log = watching.logs.first_mut().unwrap();
         log.look(&standing, &witness, &alarms, silence, &context).unwrap();
         assert_eq!(world.kinds(), ["silence 91", "spoke 100"]);
+    }
+
+    #[test]
+    fn silence_that_was_told_is_not_told_again_after_a_start_and_its_end_is() {
+        let world = World::new();
+        let mut watching = world.watching();
+        world.clock.advance(Duration::from_seconds(91));
+        watching.look();
+        drop(watching);
+        let mut watching = world.watching();
+        world.clock.advance(Duration::from_seconds(200));
+        watching.look();
+        assert_eq!(world.kinds(), ["silence 91"]);
+        let (witness, alarms) = (Arc::clone(&watching.witness), Arc::clone(&watching.alarms));
+        let mut standing = witness.standings().remove(0);
+        standing.mirrored = 1;
+        let (silence, context) = (watching.silence, watching.context.clone());
+        let log = watching.logs.first_mut().unwrap();
+        log.look(&standing, &witness, &alarms, silence, &context).unwrap();
+        assert_eq!(world.kinds(), ["silence 91", "spoke 200"]);
     }
 
     #[test]

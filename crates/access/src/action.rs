@@ -123,8 +123,8 @@ actions! {
 }
 
 impl Action {
-    /// Whether it is an administrative act that gives something: those wait while no witness stands by the log.
-    /// What only takes access away does not wait, or whoever cuts the witness off would keep what they have; nor
+    /// Whether it is an administrative act that gives something, or destroys what nobody can bring back: those wait while
+    /// no witness stands by the log. What only takes access away does not wait, or whoever cuts the witness off would keep what they have; nor
     /// does looking.
     pub const fn waits_for_witnesses(self) -> bool {
         matches!(

@@ -109,6 +109,18 @@ impl Protected for Access {
         &[ACCOUNT, CLIENT, OPERATOR]
     }
 
+    fn activities(&self) -> &'static [Activity] {
+        &[
+            Activity::AccountCreate,
+            Activity::AccountSuspend,
+            Activity::AccountResume,
+            Activity::ClientCreate,
+            Activity::ClientRevoke,
+            Activity::OperatorEnrol,
+            Activity::OperatorRevoke,
+        ]
+    }
+
     fn take(&self, event: &EventView, said: &mut Said) {
         let account = || key_of::<base::kinds::Account>(ACCOUNT, event);
         let client = || key_of::<base::kinds::Client>(CLIENT, event);

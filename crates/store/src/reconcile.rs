@@ -16,7 +16,7 @@ use std::{
 };
 
 use base::{AccountId, Actor, EventId, RequestId};
-use ledger::{Event, EventView, Frontier, Interface, LogVerifier, Origin, OutcomeView, leaf_hash};
+use ledger::{Activity, Event, EventView, Frontier, Interface, LogVerifier, Origin, OutcomeView, leaf_hash};
 
 use crate::{
     Mint, Platform, ReadTx, Row, Store, StoreError, SystemReadTx, SystemScope, engine::Read,
@@ -159,6 +159,8 @@ pub trait Protected: Send + Sync {
     fn of_accounts(&self) -> &'static [&'static str];
     /// The kinds of rows of the platform.
     fn of_platform(&self) -> &'static [&'static str];
+    /// The activities whose events say something of its rows: no others are read.
+    fn activities(&self) -> &'static [Activity];
     /// Takes up what an event says. It was a success.
     fn take(&self, event: &EventView, said: &mut Said);
     /// The rows of a kind behind `next` of the page before (at first: nothing), at most `limit`, within an account.
@@ -240,6 +242,8 @@ pub struct Reconciler {
     mint: Mint,
     scope: SystemScope,
     keep: usize,
+    /// The names of activities that say something of a row.
+    relevant: HashSet<&'static str>,
 }
 
 /// How far the log was read.
@@ -270,7 +274,9 @@ impl Reconciler {
         let mint = Mint::new();
         let scope =
             mint.system(origin, store.context().now(), "rows of all accounts are held against the log");
-        Ok(Self { store, verifier, protected, mint, scope, keep: MAX_KEPT })
+        let activities = protected.iter().flat_map(|one| one.activities());
+        let relevant = activities.map(|activity| activity.name()).collect();
+        Ok(Self { store, verifier, protected, mint, scope, keep: MAX_KEPT, relevant })
     }
 
     /// Keeps what the log says of that many rows at a time, instead of 250,000: less memory, more readings of the log.
@@ -293,20 +299,27 @@ impl Reconciler {
     /// [`StoreError::Log`] if the log's tables are not what was signed: then nothing explains anything.
     pub async fn run(&self) -> Result<Reconciled, StoreError> {
         let mut parts = 1;
-        'again: loop {
-            let mut all = Reconciled::default();
-            for part in 0..parts {
-                if !self.pass(part, parts, &mut all).await? {
-                    parts *= 2;
-                    if parts > MAX_PARTS {
-                        return Err(StoreError::Log("more rows than can be held against the log".to_owned()));
-                    }
-                    continue 'again;
-                }
-                all.passes += 1;
+        loop {
+            if let Some(all) = self.in_parts(parts).await? {
+                return Ok(all);
             }
-            return Ok(all);
+            parts *= 2;
+            if parts > MAX_PARTS {
+                return Err(StoreError::Log("more rows than can be held against the log".to_owned()));
+            }
         }
+    }
+
+    /// Every part, one after the other; none if one is too large.
+    async fn in_parts(&self, parts: u16) -> Result<Option<Reconciled>, StoreError> {
+        let mut all = Reconciled::default();
+        for part in 0..parts {
+            if !self.pass(part, parts, &mut all).await? {
+                return Ok(None);
+            }
+            all.passes += 1;
+        }
+        Ok(Some(all))
     }
 
     /// One reading of the log, for a part of the rows; false if those are too many.
@@ -355,6 +368,9 @@ impl Reconciler {
         if index % 256 == 255 {
             // They are in the tables; here only the root counts.
             drop(reading.tree.take_changed());
+        }
+        if !activity_of(leaf).is_some_and(|name| self.relevant.contains(name)) {
+            return Ok(());
         }
         // One that is no event explains nothing; whether it is the one that was signed, the root shows.
         let Ok(event) = Event::decode(leaf) else { return Ok(()) };
@@ -487,6 +503,16 @@ impl Reconciler {
             }
         }
     }
+}
+
+/// The activity of a leaf, without reading all of it. Within text a quotation mark is escaped, so that these characters
+/// stand where the member is and nowhere else.
+fn activity_of(leaf: &[u8]) -> Option<&str> {
+    const MEMBER: &[u8] = b"\"event_code\":\"";
+    let at = leaf.windows(MEMBER.len()).position(|some| some == MEMBER)?;
+    let rest = leaf.get(at + MEMBER.len()..)?;
+    let end = rest.iter().position(|byte| *byte == b'"')?;
+    std::str::from_utf8(rest.get(..end)?).ok()
 }
 
 async fn rows(

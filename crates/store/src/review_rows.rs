@@ -40,6 +40,24 @@ impl Protected for Reviews {
         &[REVIEW]
     }
 
+    fn activities(&self) -> &'static [Activity] {
+        &[
+            Activity::OperatorEnrol,
+            Activity::OperatorLinkCreate,
+            Activity::OperatorRevoke,
+            Activity::AccountCreate,
+            Activity::AccountSuspend,
+            Activity::AccountResume,
+            Activity::ClientCreate,
+            Activity::ClientRevoke,
+            Activity::KeyRotate,
+            Activity::KeyRetire,
+            Activity::SubjectErase,
+            Activity::ReviewSign,
+            Activity::ReviewObject,
+        ]
+    }
+
     fn take(&self, event: &EventView, said: &mut Said) {
         let Some(activity) = Activity::from_name(&event.activity) else { return };
         let stage = event.details.iter().find_map(|(name, value)| match value {
@@ -100,5 +118,17 @@ impl Protected for Reviews {
 
     fn id_text(&self, _kind: &'static str, id: [u8; 16]) -> String {
         EventId::from_bytes(id).to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_act_that_is_reviewed_is_read() {
+        for activity in Activity::ALL.iter().filter(|activity| activity.needs_review()) {
+            assert!(Reviews.activities().contains(activity), "{activity}");
+        }
     }
 }

@@ -14,6 +14,8 @@ mod hardware_token;
 mod life;
 #[path = "end_to_end/newcomer.rs"]
 mod newcomer;
+#[path = "end_to_end/policy.rs"]
+mod policy;
 #[path = "end_to_end/reading.rs"]
 mod reading;
 #[path = "end_to_end/reconcile.rs"]

@@ -21,9 +21,10 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("access", &["base", "ledger", "store", "keys"]),
     ("vault", &["base", "ledger", "store", "keys", "access"]),
     ("witness", &["base", "ledger"]),
+    ("policy", &["base"]),
     ("rules", &["base", "ledger"]),
     ("web", &["base", "ledger", "store", "keys", "access", "vault", "witness"]),
-    ("tenet", &["base", "ledger", "store", "keys", "access", "vault", "witness", "rules", "web"]),
+    ("tenet", &["base", "policy", "ledger", "store", "keys", "access", "vault", "witness", "rules", "web"]),
     ("testkit", &["base", "ledger", "store"]),
 ];
 
@@ -55,7 +56,7 @@ const CONFINED: &[(&str, &[&str])] = &[
 ];
 
 /// Rooms without input or output: nothing here that opens a file or a socket, or waits.
-const PURE: &[&str] = &["base", "ledger", "rules"];
+const PURE: &[&str] = &["base", "policy", "ledger", "rules"];
 const IMPURE_LIBRARIES: &[&str] = &["tokio", "futures", "reqwest", "fs4", "tempfile", "tracing"];
 
 #[test]

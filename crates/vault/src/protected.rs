@@ -191,6 +191,28 @@ impl Protected for Vault {
         &[]
     }
 
+    fn activities(&self) -> &'static [Activity] {
+        &[
+            Activity::RecordCreate,
+            Activity::RecordUpdate,
+            Activity::RecordPatch,
+            Activity::RecordDelete,
+            Activity::RecordRestore,
+            Activity::RecordEraseStart,
+            Activity::RecordErase,
+            Activity::ObjectCreate,
+            Activity::ObjectDelete,
+            Activity::ObjectRestore,
+            Activity::ObjectEraseStart,
+            Activity::ObjectErase,
+            Activity::RepositoryCreate,
+            Activity::RepositoryUpdate,
+            Activity::HoldSet,
+            Activity::HoldLift,
+            Activity::CertificateIssue,
+        ]
+    }
+
     fn take(&self, event: &EventView, said: &mut Said) {
         let Some(activity) = Activity::from_name(&event.activity) else { return };
         let account = event.object.account;

@@ -23,7 +23,7 @@ on_both_engines! {
         let resource = Resource::new();
         let waits = [
             Action::AccountCreate, Action::AccountResume, Action::ClientCreate, Action::OperatorInvite,
-            Action::KeyRotate, Action::KeyRetire,
+            Action::KeyRotate, Action::KeyRetire, Action::SubjectErase,
         ];
         for action in Action::ALL.iter().copied().filter(|action| action.resource() == access::ResourceKind::Platform) {
             let from = house.events().len();

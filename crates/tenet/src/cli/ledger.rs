@@ -143,8 +143,8 @@ Examples:
   tenet log report access-by-record ./copy --key log.vkey --account acc_01j...
   tenet log report privileged --since 30d --svg > privileged.svg
 
-A table with bars, CSV for spreadsheets, a picture, or --json. Of the server of your profile its index is
-asked, as an operator; a place that is given is verified and read to its end.")]
+A table with bars, CSV for spreadsheets, a picture, or --json. Of the server of your profile its
+index is asked, as an operator; a place that is given is verified and read to its end.")]
     Report {
         /// Which report
         report: Report,
@@ -307,10 +307,11 @@ Examples:
   tenet log reconcile
   tenet --json log reconcile --timeout 3600
 
-The server does this by itself each day (`ledger.reconcile`). A row that no event explains, one that is
-missing, and one that is not what its last event says are named here, recorded in the log, and make
-this command fail with status 1. So it finds what somebody changed in the database behind Tenet's
-back: accounts, clients, operators, reviews, repositories, records, objects, holds, certificates.")]
+The server does this by itself each day (`ledger.reconcile`). A row that no event explains, one that
+is missing, and one that is not what its last event says are named here, recorded in the log, and
+make this command fail with status 1. So it finds what somebody changed in the database behind
+Tenet's back: accounts, clients, operators, reviews, repositories, records, objects, holds,
+certificates.")]
     Reconcile {
         /// Seconds to wait for it to be done
         #[arg(long, value_name = "SECONDS", default_value_t = 900, value_parser = clap::value_parser!(u64).range(1..=86_400))]

@@ -4,6 +4,7 @@ mod data;
 mod events;
 mod ledger;
 mod platform;
+mod policy;
 mod reference;
 mod refusal;
 mod serve;
@@ -17,6 +18,7 @@ pub use platform::{
     AccountCommand, ClientCommand, ClientCreate, ClientCredential, KeysCommand, OperatorCommand,
     ProfileCommand, ReviewCommand, SafeguardCommand, SubjectCommand,
 };
+pub use policy::{FrameworkArg, PolicyCommand, PolicyFormat, PolicyInit};
 pub use reference::reference;
 pub use refusal::{is_answer, refusal, wants_json};
 pub use serve::{ConfigCommand, Quickstart, RulesCommand, SettingArgs, WitnessArgs};
@@ -157,6 +159,9 @@ Ctrl-C lets requests end, then stops.")]
     Rules(RulesCommand),
     /// Verify a certificate of deletion, offline
     VerifyCertificate(VerifyCertificate),
+    /// The data protection policy, as data
+    #[command(subcommand)]
+    Policy(PolicyCommand),
     /// The configuration
     #[command(subcommand)]
     Config(ConfigCommand),

@@ -48,8 +48,8 @@ Examples:
   tenet subject erase opr_01j... --out receipt.note
   tenet verify-certificate receipt.note
 
-Addresses and tools are sealed under a key for each who acts; the log only commits to them. The key is
-destroyed: the log stays as it is and verifies, and what it commits to can't be read or guessed.
+Addresses and tools are sealed under a key for each who acts; the log only commits to them. The key
+is destroyed: the log stays as it is and verifies, and what it commits to can't be read or guessed.
 Nobody erases their own trail, and a second person reviews it. What they do from now on is sealed
 under a new key.")]
     Erase {
@@ -77,7 +77,8 @@ Examples:
   tenet safeguard approve ledger.heartbeat 5m
 
 Two operators do, each for the value that it has now. Until then, or until it is set back, no
-administrative act that gives something goes on. It is an alarm when it is found, and stays in the log.")]
+administrative act that gives something goes on. It is an alarm when it is found, and in the log for
+good.")]
     Approve {
         /// The setting's key
         #[arg(value_name = "SETTING")]

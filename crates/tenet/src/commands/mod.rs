@@ -13,6 +13,7 @@ mod keys;
 mod log;
 mod object;
 mod operator;
+mod policy;
 mod profile;
 mod quickstart;
 mod reconcile;
@@ -86,6 +87,7 @@ pub fn run(cli: Cli, environment: Environment, context: Context) -> Result<(), F
         Command::Up(arguments) => up::run(&session, &arguments),
         Command::Witness(arguments) => witness::run(&session, &arguments),
         Command::Rules(command) => rules::run(&session, command),
+        Command::Policy(command) => policy::run(&session, command),
         Command::Config(command) => config::run(&session, command),
         Command::Profile(command) => profile::run(&session, command),
         Command::VerifyCertificate(arguments) => verify_certificate::run(&session, &arguments),

@@ -21,7 +21,7 @@ impl World {
         self.reconciler().run().await.unwrap()
     }
 
-    async fn into_the_log(&self) {
+    async fn sequence(&self) {
         Sequencer::new(self.h.data.clone(), signer()).unwrap().drain().await.unwrap();
     }
 
@@ -113,7 +113,7 @@ testkit::on_both_engines! {
         let rows: usize = rows.iter().map(|table| w.count(table)).sum();
         assert_eq!(found.rows, rows as u64);
         assert!(rows > 15, "{rows}");
-        w.into_the_log().await;
+        w.sequence().await;
         let found = w.reconcile().await;
         assert_eq!((short(&found), found.rows, found.passes), (vec![], rows as u64, 1));
         assert!(found.entries > 20);
@@ -158,7 +158,7 @@ testkit::on_both_engines! {
     async fn a_row_that_was_changed_is_named(h: Harness) {
         let w = World::new(h).await;
         let (repo, record, object) = a_life(&w).await;
-        w.into_the_log().await;
+        w.sequence().await;
         let zeros = "00".repeat(32);
         let at = |id: &[u8; 16]| format!("id = x'{}'", hex(id));
         let (of_repo, of_record, of_object) = (at(repo.as_bytes()), at(record.as_bytes()), at(object.as_bytes()));
@@ -198,7 +198,7 @@ testkit::on_both_engines! {
     async fn a_row_that_was_taken_out_or_put_in_is_named(h: Harness) {
         let w = World::new(h).await;
         let (repo, record, object) = a_life(&w).await;
-        w.into_the_log().await;
+        w.sequence().await;
         w.tamper(&format!("DELETE FROM record WHERE id = x'{}'", hex(record.as_bytes())));
         let found = short(&w.reconcile().await);
         assert_eq!(found, [("record", record.to_string(), Wrong::Missing)]);
@@ -251,7 +251,7 @@ testkit::on_both_engines! {
         let w = World::new(h).await;
         let repo = w.repository("people", "confidential").await.id;
         let record = w.put(repo, person(1)).await;
-        w.into_the_log().await;
+        w.sequence().await;
         if w.h.engine() == testkit::Engine::Sqlite {
             w.tamper("DROP TRIGGER event_no_update");
         }
@@ -264,7 +264,7 @@ testkit::on_both_engines! {
     async fn what_nobody_recorded_explains_nothing_and_is_set_aside(h: Harness) {
         let w = World::new(h).await;
         let repo = w.repository("people", "confidential").await.id;
-        w.into_the_log().await;
+        w.sequence().await;
         let real = w.put(repo, person(1)).await;
         // A copy of a real event, of another id, planted with the seal of the real one, and one without a seal.
         let leaf = &w.h.tamper(Realm::Data, "SELECT leaf FROM event WHERE activity = 'record.create'")[0];
@@ -291,7 +291,7 @@ testkit::on_both_engines! {
         w.tamper(&copy);
         assert_eq!(short(&w.reconcile().await), [("record", planted.to_string(), Wrong::Unexplained)]);
         let before = w.events("integrity.violation", &event.to_string());
-        w.into_the_log().await;
+        w.sequence().await;
         assert_eq!((before, w.events("integrity.violation", &event.to_string())), (0, 1));
         assert_eq!((w.count("outbox"), w.count("outbox_refused")), (0, 1));
         // It is not in the log, the real one is, and its row is explained by nothing still.

@@ -1,0 +1,86 @@
+//! The files of a new policy: what is known is filled in, what is not says what to put there, and lint refuses it until
+//! somebody has.
+
+use std::fmt::Write as _;
+
+use crate::{Catalogue, Files, Framework};
+
+/// What is known of whoever begins a policy.
+#[derive(Clone, Debug, Default)]
+pub struct Answers {
+    /// The organisation's name.
+    pub company: String,
+    /// Who writes it.
+    pub author: String,
+    /// The frameworks.
+    pub frameworks: Vec<Framework>,
+    /// From which day it is in effect: `2026-12-01`.
+    pub effective: String,
+    /// The day of its next review.
+    pub next_review: String,
+}
+
+fn quoted(text: &str) -> String {
+    toml::Value::String(text.to_owned()).to_string()
+}
+
+/// The files.
+pub fn starter(catalogue: &Catalogue, answers: &Answers) -> Files {
+    let mut policy = String::from(
+        "# A data protection policy. It lives well in git: `tenet policy lint` says what is wrong with it.\nformat = 1\n",
+    );
+    let frameworks: Vec<_> = answers.frameworks.iter().map(|one| quoted(one.as_str())).collect();
+    // Writing to a `String` never fails.
+    let _ = write!(
+        policy,
+        "title = \"Data Protection Policy\"\n# Each adopted version has a higher number.\nversion = 1\nauthor = {}\n\
+         # Any of iso27001, soc2, nist80053, hipaa, gdpr. Several are a union.\nframeworks = [{}]\neffective = {}\nnext_review = {}\n",
+        quoted(&answers.author),
+        frameworks.join(", "),
+        quoted(&answers.effective),
+        quoted(&answers.next_review),
+    );
+    let mut parameters = String::from("# What the clauses say of you. Fill in each that is `TODO`.\n");
+    let of_chosen = |name: &str| {
+        let mut chosen = catalogue
+            .clauses()
+            .filter(|clause| clause.frameworks.keys().any(|one| answers.frameworks.contains(one)));
+        chosen.any(|clause| clause.wording.names().contains(&name))
+    };
+    for parameter in catalogue.parameters().iter().filter(|parameter| of_chosen(&parameter.name)) {
+        let value =
+            if parameter.name == "company" { quoted(&answers.company) } else { "\"TODO\"".to_owned() };
+        let choices = if parameter.choices.is_empty() {
+            String::new()
+        } else {
+            format!(" One of {}.", parameter.choices.join(", "))
+        };
+        let _ = write!(
+            parameters,
+            "\n# {}{choices}\n# Such as: {} = {}\n{} = {value}\n",
+            parameter.about, parameter.name, parameter.example, parameter.name
+        );
+    }
+    let mut decisions = String::from(
+        "# What somebody decided, with the reason, who, and when.\n\
+         # [[keep]] keeps a clause that no chosen framework requires; [[drop]] notes that one was left out on purpose;\n\
+         # [[feasible]] says what `where feasible` means here.\n",
+    );
+    let needed = catalogue.clauses().filter(|clause| {
+        clause.feasible && clause.frameworks.keys().any(|framework| answers.frameworks.contains(framework))
+    });
+    for clause in needed {
+        let _ = write!(
+            decisions,
+            "\n# {}: {}\n[[feasible]]\nclause = \"{}\"\nreason = \"TODO\"\nby = \"TODO\"\ndate = \"TODO\"\n",
+            clause.id, clause.guidance, clause.id
+        );
+    }
+    let wording = "# Your own words for a clause, instead of those that Tenet brings. {name} puts a parameter in.\n[text]\n# \"RR-4\" = \"On our production hosts, nothing runs that the host's purpose does not need.\"\n";
+    Files::from([
+        ("policy.toml".to_owned(), policy),
+        ("parameters.toml".to_owned(), parameters),
+        ("decisions.toml".to_owned(), decisions),
+        ("wording.toml".to_owned(), wording.to_owned()),
+    ])
+}

@@ -1,0 +1,152 @@
+//! `tenet policy`: the data protection policy as data.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueEnum};
+use policy::Framework;
+
+use super::SettingArgs;
+
+/// A framework, as an argument.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum FrameworkArg {
+    /// ISO/IEC 27001:2022
+    Iso27001,
+    /// SOC 2
+    Soc2,
+    /// NIST SP 800-53 Rev. 5
+    Nist80053,
+    /// HIPAA Security Rule
+    Hipaa,
+    /// GDPR
+    Gdpr,
+}
+
+impl From<FrameworkArg> for Framework {
+    fn from(one: FrameworkArg) -> Self {
+        match one {
+            FrameworkArg::Iso27001 => Self::Iso27001,
+            FrameworkArg::Soc2 => Self::Soc2,
+            FrameworkArg::Nist80053 => Self::Nist80053,
+            FrameworkArg::Hipaa => Self::Hipaa,
+            FrameworkArg::Gdpr => Self::Gdpr,
+        }
+    }
+}
+
+/// In which form.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum PolicyFormat {
+    /// Markdown
+    Md,
+    /// One HTML page, without script
+    Html,
+}
+
+/// `tenet policy init`.
+#[derive(Debug, Args)]
+pub struct PolicyInit {
+    /// The directory to make; it must be new or empty
+    #[arg(value_name = "DIR")]
+    pub directory: PathBuf,
+    /// The organisation's name [asked for if left out]
+    #[arg(long, value_name = "NAME")]
+    pub company: Option<String>,
+    /// Who writes the policy [asked for if left out]
+    #[arg(long, value_name = "NAME")]
+    pub author: Option<String>,
+    /// A framework; several times for several [asked for if left out]
+    #[arg(long = "framework", value_name = "FRAMEWORK")]
+    pub frameworks: Vec<FrameworkArg>,
+    /// From which day it is in effect [default: in 30 days]
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    pub effective: Option<String>,
+    /// The day of its next review [default: a year after that]
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    pub next_review: Option<String>,
+}
+
+/// `tenet policy`.
+#[derive(Debug, Subcommand)]
+pub enum PolicyCommand {
+    /// Begin a policy: a directory of TOML files that lives well in git
+    #[command(after_help = "\
+Examples:
+  tenet policy init policy
+  tenet policy init policy --company 'Acme, Inc.' --author Ann --framework soc2 --framework gdpr
+
+Then fill in what says TODO, and run `tenet policy lint policy` until it has nothing to say.")]
+    Init(PolicyInit),
+    /// Say everything that is wrong with a policy
+    #[command(after_help = "\
+Examples:
+  tenet policy lint policy
+  tenet policy lint policy --running --config /etc/tenet.toml
+  tenet policy lint policy --json | jq -r .[].code
+
+With --running, what the policy says is held against the configuration: who manages the keys, how
+data is deleted, witnesses, NTP servers, the time for reviews. What contradicts is refused.")]
+    Lint {
+        /// The policy's directory
+        #[arg(value_name = "DIR")]
+        directory: PathBuf,
+        /// Hold it against the configuration that the server runs with
+        #[arg(long)]
+        running: bool,
+        /// Which configuration
+        #[command(flatten)]
+        settings: SettingArgs,
+    },
+    /// Show a policy's clauses and hashes, or one clause whole
+    #[command(after_help = "\
+Examples:
+  tenet policy show policy
+  tenet policy show policy CD-8
+  tenet policy show policy --json | jq .manifest.sha256")]
+    Show {
+        /// The policy's directory
+        #[arg(value_name = "DIR")]
+        directory: PathBuf,
+        /// The clause
+        clause: Option<String>,
+    },
+    /// Write a policy as people read it
+    #[command(after_help = "\
+Examples:
+  tenet policy render policy --format html > policy.html
+  tenet policy render policy --format md > policy.md
+
+A policy that lint finds something wrong with is not rendered. Guidance is never published. The same
+files give the same bytes.")]
+    Render {
+        /// The policy's directory
+        #[arg(value_name = "DIR")]
+        directory: PathBuf,
+        /// In which form
+        #[arg(long, value_enum, default_value = "md")]
+        format: PolicyFormat,
+    },
+    /// Compare two versions: which clauses changed, in which words
+    #[command(after_help = "\
+Examples:
+  tenet policy diff policy-2025 policy
+  git worktree add /tmp/before v1 && tenet policy diff /tmp/before/policy policy")]
+    Diff {
+        /// The old version's directory
+        #[arg(value_name = "OLD")]
+        old: PathBuf,
+        /// The new version's directory
+        #[arg(value_name = "NEW")]
+        new: PathBuf,
+    },
+    /// List the clauses that there are, and what requires each
+    #[command(after_help = "\
+Examples:
+  tenet policy clauses
+  tenet policy clauses --framework soc2 --json")]
+    Clauses {
+        /// Those that a framework requires
+        #[arg(long, value_enum)]
+        framework: Option<FrameworkArg>,
+    },
+}

@@ -8,7 +8,7 @@ use std::{
 };
 
 use base::{AccountId, ClientId, Duration, OperatorId};
-use ledger::{Act, Activity, DetailValue, EventQuery, EventView, ObjectRef, OutcomeView};
+use ledger::{Act, Activity, DetailValue, EventQuery, EventView, ObjectRef, OutcomeView, OutcomeWord};
 
 use crate::{Access, AccessError, Role};
 
@@ -86,11 +86,8 @@ impl Access {
         {
             return Ok(said);
         }
-        let about = EventQuery {
-            activity: Some(kind.to_owned()),
-            object: Some(id.to_string()),
-            ..EventQuery::default()
-        };
+        let about =
+            EventQuery { activity: Some(kind.to_owned()), object: Some(id.to_string()), ..succeeded() };
         let said = fold(&self.0.store.recorded(&about).await?).map(Arc::new);
         if said.is_none() {
             let act = Act::new(Activity::IntegrityViolation, ObjectRef::new(kind, id))
@@ -111,12 +108,12 @@ impl Access {
         let made = EventQuery {
             activity: Some(Activity::OperatorLinkCreate.name().to_owned()),
             object: Some(link.id().to_owned()),
-            ..EventQuery::default()
+            ..succeeded()
         };
         let used = EventQuery {
             activity: Some(Activity::OperatorEnrol.name().to_owned()),
             words: ledger::words(link.id()),
-            ..EventQuery::default()
+            ..succeeded()
         };
         let made = self.0.store.recorded(&made).await?;
         let role = done(&made, Activity::OperatorLinkCreate).and_then(|event| text(event, "role"));
@@ -141,6 +138,11 @@ impl Access {
     pub(crate) fn forget_made_client(&self, client: ClientId) {
         held(&self.0.explained.clients).remove(&client);
     }
+}
+
+/// What was done, and not what was refused: whoever is refused often enough must not hide anything.
+pub(crate) fn succeeded() -> EventQuery {
+    EventQuery { outcome: Some(OutcomeWord::Success), ..EventQuery::default() }
 }
 
 fn text(event: &EventView, wanted: &str) -> Option<String> {

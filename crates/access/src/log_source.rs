@@ -6,7 +6,7 @@ use keys::{KeyError, Subject};
 use ledger::{Act, Activity, EventQuery, ObjectRef, OutcomeView};
 use serde::Deserialize;
 
-use crate::{Access, AccessError, Action, Principal, Resource};
+use crate::{Access, AccessError, Action, Principal, Resource, explained::succeeded};
 
 /// From where somebody acted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,7 +61,7 @@ impl Access {
         let erasures = EventQuery {
             activity: Some(Activity::SubjectErase.name().to_owned()),
             object: Some(actor.to_string()),
-            ..EventQuery::default()
+            ..succeeded()
         };
         let found = self.0.store.recorded(&erasures).await?;
         Ok(found.iter().any(|event| event.outcome == OutcomeView::Success))

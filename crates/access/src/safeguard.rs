@@ -15,7 +15,7 @@ use ledger::{Act, Activity, DetailValue, EventQuery, EventView, ObjectRef, Outco
 use serde::Serialize;
 use store::SystemScope;
 
-use crate::{Access, AccessError, Action, Principal, Resource};
+use crate::{Access, AccessError, Action, Principal, Resource, explained::succeeded};
 
 /// How many operators approve what weakens a safeguard.
 pub const APPROVALS: usize = 2;
@@ -123,7 +123,7 @@ fn is_weaker(now: &Safeguard, accepted: &Accepted) -> bool {
 
 impl Access {
     async fn accepted(&self) -> Result<BTreeMap<String, Accepted>, AccessError> {
-        let about = EventQuery { activity: Some(NOUN.to_owned()), ..EventQuery::default() };
+        let about = EventQuery { activity: Some(NOUN.to_owned()), ..succeeded() };
         Ok(fold(&self.0.store.recorded(&about).await?))
     }
 

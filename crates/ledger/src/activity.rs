@@ -243,7 +243,7 @@ catalogue! {
     SafeguardSet "safeguard.set" ApplicationLifecycle 99 "" Low ["AO-1" "RR-5"] "a setting that keeps the record of what is done is as it is from now on.";
     SafeguardWeaken "safeguard.weaken" DetectionFinding 1 "Create" High ["AO-1"] "a setting that keeps the record of what is done was weakened or switched off: two operators approve that, or administrative acts wait.";
     SafeguardApprove "safeguard.approve" EntityManagement 3 "Update" Medium ["AO-1" "AO-4"] "an operator approves that a safeguard is weaker.";
-    SafeguardList "safeguard.list" EntityManagement 2 "Read" Informational ["RR-5"] "safeguards are listed.";
+    SafeguardList "safeguards.list" EntityManagement 2 "Read" Informational ["RR-5"] "safeguards are listed.";
     LogUnwitnessed "log.unwitnessed" DetectionFinding 1 "Create" High ["AO-2"] "no quorum of witnesses stands by the log: administrative acts wait.";
     LogWitnessed "log.witnessed" ApplicationLifecycle 99 "" Low ["AO-2"] "the quorum of witnesses stands by the log again.";
     LogFork "log.fork" DetectionFinding 1 "Create" Critical ["AO-2" "CD-2"] "a witness keeps another past of the log than this server: nothing is signed any more.";

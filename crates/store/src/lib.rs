@@ -51,7 +51,7 @@ pub use reconcile::{
 };
 pub use reconcile_job::ReconcileJob;
 pub use scope::{Mint, Scope, SystemScope};
-pub use search::{EventOrder, EventPage, FoundEvent, MAX_EVENT_PAGE};
+pub use search::{EventOrder, EventPage, FoundEvent, MAX_EVENT_PAGE, MAX_RECORDED};
 pub use sequencer::{Sequenced, Sequencer};
 pub use server::{BEAT, LastStop, ServerRow};
 pub use statement::{Platform, Scoped, check};

@@ -37,6 +37,8 @@ const SOME: Platform = platform!(
      ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)"
 );
 
+/// Most events that explain one thing.
+pub const MAX_RECORDED: usize = 20_000;
 /// Most events that are waited for in the outbox.
 const MAX_PENDING: i64 = 4_096;
 const PENDING: Platform = platform!(
@@ -151,7 +153,7 @@ async fn rows(
 
 impl Store {
     /// Every event of one activity (`operator.enrol`) or one kind of them (`operator`) that matches, those that are not in
-    /// the log yet last. For what has few: at most [`MAX_EVENT_PAGE`] of the log.
+    /// the log yet last. For what has few: more than [`MAX_RECORDED`] are an error, and never a part of them.
     pub async fn recorded(&self, query: &EventQuery) -> Result<Vec<EventView>, StoreError> {
         let Some(activity) = &query.activity else {
             return Err(StoreError::Statement("a search of what is recorded names an activity".to_owned()));
@@ -160,7 +162,11 @@ impl Store {
         let pattern = if activity.contains('.') { activity.clone() } else { format!("{activity}.%") };
         let values = [pattern.as_str().into(), MAX_PENDING.into()];
         let mut pending = Vec::new();
-        for row in self.log_rows(PENDING, &values).await? {
+        let waiting = self.log_rows(PENDING, &values).await?;
+        if waiting.len() as i64 >= MAX_PENDING {
+            return Err(StoreError::Log(format!("too many events of `{activity}` wait for the log")));
+        }
+        for row in waiting {
             // One that is no event was changed: it explains nothing.
             pending.extend(Event::decode(row.blob(0)?).ok().filter(|event| query.matches(event)));
         }
@@ -170,7 +176,12 @@ impl Store {
             let page = self.search_events(query, EventOrder::OldestFirst, cursor, MAX_EVENT_PAGE).await?;
             found.extend(page.found.into_iter().map(|one| one.event));
             cursor = page.next;
-            if cursor.is_none() || found.len() >= MAX_EVENT_PAGE {
+            if found.len() > MAX_RECORDED {
+                return Err(StoreError::Log(format!(
+                    "more than {MAX_RECORDED} events of `{activity}` explain one thing"
+                )));
+            }
+            if cursor.is_none() {
                 break;
             }
         }

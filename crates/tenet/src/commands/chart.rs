@@ -12,7 +12,7 @@ const TOP: usize = 56;
 const LABEL: usize = 430;
 const BAR: u64 = 420;
 /// Most characters of a label.
-const MAX_LABEL: usize = 64;
+const MAX_LABEL: usize = 56;
 
 /// The picture of rows that hold `who`, `what`, `on`, `why` and `count`, the largest first.
 pub(super) fn svg(title: &str, rows: &[Value]) -> String {
@@ -67,12 +67,22 @@ fn label(row: &Value) -> String {
     parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" · ")
 }
 
+/// For the eye; the whole is in the title of the bar. Of an id the end is shown, which tells it from others.
 fn shortened(text: &str) -> String {
+    let text: Vec<String> = text.split(' ').map(short_id).collect();
+    let text = text.join(" ");
     match text.char_indices().nth(MAX_LABEL - 1) {
         Some((end, _)) if text.chars().count() > MAX_LABEL => {
             format!("{}…", text.get(..end).unwrap_or_default())
         }
-        _ => text.to_owned(),
+        _ => text,
+    }
+}
+
+fn short_id(word: &str) -> String {
+    match (word.get(..4), word.get(24..30), word.get(30..)) {
+        (Some(prefix), Some(end), Some(rest)) if prefix.ends_with('_') => format!("{prefix}…{end}{rest}"),
+        _ => word.to_owned(),
     }
 }
 
@@ -112,6 +122,12 @@ mod tests {
         assert!(picture.contains("a · &lt;script&gt;") && !picture.contains("<script"));
         assert!(picture.contains("what &amp; why") && !picture.contains('\u{0}'));
         assert!(svg("none", &[]).contains("nothing"));
+        let id = "opr_01m8d2n02rf22akn2b492k54h8";
+        assert_eq!(short_id(id), "opr_…2k54h8");
+        let picture = svg("ids", &[json!({"what": "a", "who": id, "count": 1})]);
+        assert!(
+            picture.contains(&format!("<title>a · {id}: 1</title>")) && picture.contains(">a · opr_…2k54h8<")
+        );
     }
 
     #[test]

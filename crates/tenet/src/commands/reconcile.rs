@@ -43,8 +43,15 @@ pub(super) async fn run(session: &Session, timeout: u64) -> Result<(), Failure> 
         });
         session.out.document(&all)?;
     } else {
-        session.out.list(&found, COLUMNS)?;
-        output::note(&format!("{} rows held against {} entries", number("rows"), number("entries")));
+        if count > 0 {
+            session.out.list(&found, COLUMNS)?;
+        }
+        let found = if count == 0 { "each is what the log says" } else { "some are not what the log says" };
+        session.out.text(&format!(
+            "{} rows, {} entries of the log: {found}\n",
+            number("rows"),
+            number("entries")
+        ))?;
     }
     if count == 0 {
         return Ok(());

@@ -195,7 +195,8 @@ impl Report {
         let data = what.starts_with("record.") || what.starts_with("object.");
         match self {
             Self::Privileged => {
-                let looks = [".read", ".list", ".search", ".status", ".explain"];
+                let looks =
+                    [".read", ".list", ".search", ".status", ".explain", ".reconcile-ask", ".source-read"];
                 let looks = looks.iter().any(|end| what.ends_with(end));
                 let session = what.starts_with("auth.") || what.starts_with("token.");
                 (kind == "operator" && !looks && !session).then_some([who, what, on, reason])

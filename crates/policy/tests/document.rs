@@ -9,7 +9,8 @@ use policy::{
 use proptest::prelude::*;
 
 fn catalogue() -> Catalogue {
-    Catalogue::load().unwrap()
+    static LOADED: std::sync::OnceLock<Catalogue> = std::sync::OnceLock::new();
+    LOADED.get_or_init(|| Catalogue::load().unwrap()).clone()
 }
 
 /// A policy with everything filled in, for these frameworks.
@@ -328,6 +329,68 @@ fn published_texts_are_as_checked_in() {
             );
         }
     }
+}
+
+/// Every member of that name, wherever it stands.
+fn members<'a>(value: &'a serde_json::Value, name: &str, found: &mut Vec<&'a serde_json::Value>) {
+    match value {
+        serde_json::Value::Object(map) => {
+            found.extend(map.get(name));
+            map.values().for_each(|inner| members(inner, name, found));
+        }
+        serde_json::Value::Array(all) => all.iter().for_each(|inner| members(inner, name, found)),
+        _ => {}
+    }
+}
+
+fn texts(value: &serde_json::Value, name: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    members(value, name, &mut found);
+    found.into_iter().filter_map(|one| one.as_str().map(str::to_owned)).collect()
+}
+
+/// Nothing in OSCAL refers to what is not there, and no id is there twice. That it is OSCAL, `./check interop` has
+/// compliance-trestle say.
+#[test]
+fn oscal_refers_to_what_there_is() {
+    let catalog = policy::oscal_catalog(&catalogue());
+    let ids = texts(&catalog, "id");
+    let distinct: std::collections::BTreeSet<_> = ids.iter().collect();
+    assert_eq!(ids.len(), distinct.len(), "an id stands twice");
+    for prose in texts(&catalog, "prose") {
+        for named in prose.split("{{ insert: param, ").skip(1) {
+            let name = named.split(" }}").next().unwrap().to_owned();
+            assert!(ids.contains(&name), "{name} is no parameter");
+        }
+        assert!(!prose.contains("{company}"), "{prose}");
+    }
+    let mut files = filled(&[Framework::Iso27001, Framework::Gdpr]);
+    files.insert(
+        "wording.toml".into(),
+        "[text]\n\"RR-4\" = \"Only what is needed runs at {company} now.\"\n".into(),
+    );
+    let document = read(&files).unwrap();
+    let profile = policy::oscal_profile(&document);
+    let chosen =
+        profile.pointer("/profile/imports/0/include-controls/0/with-ids").unwrap().as_array().unwrap();
+    assert_eq!(chosen.len(), document.clauses().count());
+    for id in chosen
+        .iter()
+        .map(|id| id.as_str().unwrap().to_owned())
+        .chain(texts(&profile, "param-id"))
+        .chain(texts(&profile, "control-id"))
+    {
+        assert!(ids.contains(&id), "{id} is not in the catalog");
+    }
+    let own = texts(&profile, "prose");
+    assert!(own.iter().any(|prose| prose == "Only what is needed runs at Acme, Inc. now."), "{own:?}");
+    let resource = profile.pointer("/profile/back-matter/resources/0/uuid").unwrap().as_str().unwrap();
+    assert_eq!(profile.pointer("/profile/imports/0/href").unwrap().as_str().unwrap(), format!("#{resource}"));
+    assert_eq!(
+        profile,
+        policy::oscal_profile(&read(&files).unwrap()),
+        "the same input gives the same document"
+    );
 }
 
 proptest! {

@@ -18,7 +18,7 @@ pub use platform::{
     AccountCommand, ClientCommand, ClientCreate, ClientCredential, KeysCommand, OperatorCommand,
     ProfileCommand, ReviewCommand, SafeguardCommand, SubjectCommand,
 };
-pub use policy::{FrameworkArg, PolicyCommand, PolicyFormat, PolicyInit};
+pub use policy::{ExportFormat, FrameworkArg, PolicyCommand, PolicyFormat, PolicyInit};
 pub use reference::reference;
 pub use refusal::{is_answer, refusal, wants_json};
 pub use serve::{ConfigCommand, Quickstart, RulesCommand, SettingArgs, WitnessArgs};

@@ -43,6 +43,13 @@ pub enum PolicyFormat {
     Html,
 }
 
+/// In which form for other tools.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ExportFormat {
+    /// OSCAL 1.2.1, JSON
+    Oscal,
+}
+
 /// `tenet policy init`.
 #[derive(Debug, Args)]
 pub struct PolicyInit {
@@ -125,6 +132,24 @@ files give the same bytes.")]
         /// In which form
         #[arg(long, value_enum, default_value = "md")]
         format: PolicyFormat,
+    },
+    /// Write a policy in OSCAL 1.2.1: a profile, and the catalog of clauses that it refers to
+    #[command(after_help = "\
+Examples:
+  tenet policy export policy --out oscal
+  ls oscal   # catalog.json profile.json
+
+The profile expects the catalog beside it. The same files give the same bytes.")]
+    Export {
+        /// The policy's directory
+        #[arg(value_name = "DIR")]
+        directory: PathBuf,
+        /// The form
+        #[arg(long, value_enum, default_value = "oscal")]
+        format: ExportFormat,
+        /// The directory to write to; made if it is not there
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
     },
     /// Compare two versions: which clauses changed, in which words
     #[command(after_help = "\

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use super::Session;
 use crate::{
-    cli::{FrameworkArg, PolicyCommand, PolicyFormat, PolicyInit},
+    cli::{ExportFormat, FrameworkArg, PolicyCommand, PolicyFormat, PolicyInit},
     config::{self, Config},
     failure::{Exit, Failure},
     input::read_text,
@@ -55,6 +55,9 @@ pub(super) fn run(session: &Session, command: PolicyCommand) -> Result<(), Failu
                 PolicyFormat::Md => policy::markdown(&document),
                 PolicyFormat::Html => policy::html(&document),
             })
+        }
+        PolicyCommand::Export { directory, format: ExportFormat::Oscal, out } => {
+            export(session, &catalogue, &read(&catalogue, &directory)?, &out)
         }
         PolicyCommand::Diff { old, new } => diff(session, &read(&catalogue, &old)?, &read(&catalogue, &new)?),
         PolicyCommand::Clauses { framework } => clauses(session, &catalogue, framework.map(Framework::from)),
@@ -170,6 +173,27 @@ fn init(session: &Session, catalogue: &Catalogue, arguments: &PolicyInit) -> Res
     let line =
         format!("`{shown}` holds a policy; {left} things are to be filled in: `tenet policy lint {shown}`");
     session.out.say(&line, &json!({ "directory": shown.to_string(), "files": files.keys().collect::<Vec<_>>(), "to_fill_in": left }))
+}
+
+fn export(session: &Session, catalogue: &Catalogue, document: &Document, out: &Path) -> Result<(), Failure> {
+    fs::create_dir_all(out).map_err(|error| Failure::file("can't make", out, &error))?;
+    let files = [
+        ("catalog.json", policy::oscal_catalog(catalogue)),
+        ("profile.json", policy::oscal_profile(document)),
+    ];
+    for (name, value) in &files {
+        let path = out.join(name);
+        let text = serde_json::to_string_pretty(value).map_err(|error| {
+            Failure::new(Exit::Failure, "output", "it can't be written").why(error.to_string())
+        })?;
+        fs::write(&path, text + "\n").map_err(|error| Failure::file("can't write", &path, &error))?;
+    }
+    let shown = out.display().to_string();
+    let line = format!("`{shown}` holds catalog.json and profile.json, OSCAL {}", policy::OSCAL_VERSION);
+    session.out.say(
+        &line,
+        &json!({ "directory": shown, "files": files.map(|(name, _)| name), "oscal": policy::OSCAL_VERSION }),
+    )
 }
 
 fn given_or_asked(given: Option<&str>, argument: &str, question: &str) -> Result<String, Failure> {

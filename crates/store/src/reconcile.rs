@@ -135,7 +135,7 @@ impl Said {
     fn end(&mut self, account: Option<AccountId>) -> Vec<RowKey> {
         self.done.insert(account);
         let mut left: Vec<_> = self.accounts.remove(&account).unwrap_or_default().into_keys().collect();
-        self.kept = self.accounts.values().map(HashMap::len).sum();
+        self.kept -= left.len();
         left.sort_unstable();
         left
     }
@@ -305,7 +305,7 @@ impl Reconciler {
             }
             parts *= 2;
             if parts > MAX_PARTS {
-                return Err(StoreError::Log("more rows than can be held against the log".to_owned()));
+                return Err(StoreError::Statement("more rows than can be held against the log".to_owned()));
             }
         }
     }
@@ -421,6 +421,9 @@ impl Reconciler {
             for row in &waiting {
                 after = row.int(0)?;
                 let (seal, leaf) = (row.opt_blob(1)?, row.blob(2)?);
+                if !activity_of(leaf).is_some_and(|name| self.relevant.contains(name)) {
+                    continue;
+                }
                 // What was planted explains nothing.
                 let is_ours = self.store.seals().hold(leaf, seal);
                 let Ok(event) = Event::decode(leaf) else { continue };
@@ -540,9 +543,7 @@ fn compare(
             Some(expected) => state.difference(expected).map(Wrong::Differs),
         };
         // What is left in the end is missing.
-        if let Some(rows) = said.accounts.get_mut(&account) {
-            rows.remove(key);
-        }
+        said.gone(account, key);
         if let Some(wrong) = wrong {
             found(all, account, key, wrong, one);
         }

@@ -122,8 +122,8 @@ pub fn compare(old: &Document, new: &Document) -> Difference {
 }
 
 fn text(clause: &DocumentClause) -> String {
-    let mut all: Vec<&str> = clause.sentences.iter().map(|sentence| sentence.text.as_str()).collect();
-    all.extend(clause.feasible.as_deref());
+    let mut all: Vec<String> = clause.sentences.iter().map(|sentence| sentence.text.clone()).collect();
+    all.extend(clause.feasible.as_ref().map(crate::render::feasible));
     all.join(" ")
 }
 

@@ -1,39 +1,29 @@
-//! An organisation's policy: its files, read and held against the catalogue and against what is observed. A document that
-//! was made is whole: every parameter is there, every clause has its wording, and nothing contradicts.
+//! An organisation's policy: its files, held against the catalogue and against what is observed. A document that was made is
+//! whole: every parameter is there, every clause has its wording, and nothing contradicts.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use base::Timestamp;
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::Serialize;
 
 use crate::{
-    Catalogue, Clause, ClauseId, Finding, Framework, Observed, Template, Value, finding::line_of,
-    parameter::is_placeholder,
+    Catalogue, Clause, ClauseId, Code, Files, Finding, Framework, Observed, Segment, Template, Value,
+    decide::{Chosen, Decisions, Feasible, day},
+    files::{NAMES, PARAMETERS, POLICY, PolicyFile, WORDING, Written},
+    finding::shown,
+    published::{Guidance, MAX_LINE_CHARS, plain},
+    source::At,
 };
 
-/// Most bytes of one file.
-pub const MAX_FILE_BYTES: usize = 1_048_576;
 /// The form of the files.
 const FORMAT: i64 = 1;
-pub(crate) const POLICY: &str = "policy.toml";
-pub(crate) const PARAMETERS: &str = "parameters.toml";
-pub(crate) const DECISIONS: &str = "decisions.toml";
-const WORDING: &str = "wording.toml";
-/// Least characters of a reason.
-const MIN_REASON_CHARS: usize = 10;
-
-/// The files of a policy, by name.
-pub type Files = BTreeMap<String, String>;
-
-/// Why a clause is in the document.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Chosen {
-    /// These frameworks require it.
-    Required(BTreeMap<Framework, Vec<String>>),
-    /// The organisation keeps it, for this reason.
-    Kept(String),
-}
+/// The highest version.
+const MAX_VERSION: i64 = 1_000_000;
+/// Most characters of an own wording.
+const MAX_WORDING_CHARS: usize = 4_000;
+/// The parameter that every document has, whatever its clauses say.
+const COMPANY: &str = "company";
+/// What makes of a statement one that somebody has to decide on.
+const WHERE_FEASIBLE: &str = "where feasible";
 
 /// A sentence, with an id that evidence refers to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -57,7 +47,7 @@ pub struct DocumentClause {
     pub chosen: Chosen,
     /// What was decided of "where feasible".
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub feasible: Option<String>,
+    pub feasible: Option<Feasible>,
     /// Whether the organisation worded it.
     pub own_wording: bool,
 }
@@ -73,8 +63,9 @@ pub struct DocumentSection {
     pub clauses: Vec<DocumentClause>,
 }
 
-/// A policy without a fault.
+/// A policy without a fault. Nothing outside of this crate makes one, but [`Document::read`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct Document {
     /// Its title.
     pub title: String,
@@ -96,71 +87,21 @@ pub struct Document {
     pub sections: Vec<DocumentSection>,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct PolicyFile {
-    format: i64,
-    title: String,
-    version: i64,
-    author: String,
-    frameworks: Vec<String>,
-    effective: String,
-    next_review: String,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct DecisionsFile {
-    #[serde(default)]
-    keep: Vec<Decision>,
-    #[serde(default)]
-    drop: Vec<Decision>,
-    #[serde(default)]
-    feasible: Vec<Decision>,
-}
-
-#[derive(Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Decision {
-    clause: String,
-    reason: String,
-    by: String,
-    date: String,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct WordingFile {
-    #[serde(default)]
-    text: BTreeMap<String, String>,
-}
-
-/// Reads files, and gathers what is wrong.
-pub(crate) struct Reader<'a> {
-    files: &'a Files,
-    catalogue: &'a Catalogue,
-    findings: Vec<Finding>,
-}
-
 impl Document {
     /// Makes a document of files.
     ///
     /// # Errors
-    /// Everything that is wrong with them, in the order of the files.
+    /// Everything that is wrong with them, in the order of the files. What only follows from another fault is not told.
     pub fn read(files: &Files, catalogue: &Catalogue, observed: &Observed) -> Result<Self, Vec<Finding>> {
-        let mut reader = Reader { files, catalogue, findings: Vec::new() };
-        let document = reader.read(observed);
+        let mut findings = Vec::new();
+        let written = Written::read(files, &mut findings);
+        let guidance = Guidance::of(catalogue);
+        let (used, own) = (BTreeSet::new(), BTreeSet::new());
+        let mut reader = Reader { catalogue, guidance, findings, used, own };
+        let document = reader.document(&written, observed);
         match document {
             Some(document) if reader.findings.is_empty() => Ok(document),
-            _ => {
-                let order = |finding: &Finding| {
-                    let file =
-                        [POLICY, PARAMETERS, DECISIONS, WORDING].iter().position(|one| *one == finding.file);
-                    (file, finding.line)
-                };
-                reader.findings.sort_by_key(order);
-                Err(reader.findings)
-            }
+            _ => Err(in_order(reader.findings)),
         }
     }
 
@@ -170,89 +111,269 @@ impl Document {
     }
 }
 
+/// Everything that is wrong with the files of a policy: nothing exactly if [`Document::read`] makes a document of them.
+pub fn lint(files: &Files, catalogue: &Catalogue, observed: &Observed) -> Vec<Finding> {
+    Document::read(files, catalogue, observed).err().unwrap_or_default()
+}
+
+fn in_order(mut findings: Vec<Finding>) -> Vec<Finding> {
+    findings.sort_by_key(|one| (NAMES.iter().position(|name| *name == one.file), one.line));
+    findings
+}
+
+/// Holds files against the catalogue, and gathers what is wrong.
+pub(crate) struct Reader<'a> {
+    pub(crate) catalogue: &'a Catalogue,
+    pub(crate) guidance: Guidance,
+    pub(crate) findings: Vec<Finding>,
+    /// The parameters that the document's clauses name or depend on.
+    pub(crate) used: BTreeSet<String>,
+    /// The clauses that the organisation words itself.
+    pub(crate) own: BTreeSet<ClauseId>,
+}
+
+/// What of a policy's head is right.
+struct Head {
+    title: Option<String>,
+    version: Option<u32>,
+    author: Option<String>,
+    effective: Option<String>,
+    next_review: Option<String>,
+    frameworks: BTreeSet<Framework>,
+}
+
+/// An own wording, and where it stands.
+type OwnWordings = BTreeMap<ClauseId, At<Template>>;
+
 impl Reader<'_> {
-    pub(crate) fn wrong(&mut self, code: &'static str, file: &str, key: &str, message: impl Into<String>) {
-        let line = self.files.get(file).and_then(|text| line_of(text, key));
-        let finding =
-            Finding { code, file: file.to_owned(), key: key.to_owned(), line, message: message.into() };
-        self.findings.push(finding);
+    pub(crate) fn wrong(
+        &mut self,
+        (code, file): (Code, &str),
+        key: &str,
+        line: Option<usize>,
+        message: impl AsRef<str>,
+    ) {
+        self.findings.push(Finding::new(code, file, key, line, message));
     }
 
-    fn parse<T: DeserializeOwned>(&mut self, file: &'static str) -> Option<T> {
-        let text = self.files.get(file)?;
-        if text.len() > MAX_FILE_BYTES {
-            self.wrong("file-long", file, "-", format!("a file has at most {MAX_FILE_BYTES} bytes"));
-            return None;
-        }
-        match toml::from_str(text) {
-            Ok(parsed) => Some(parsed),
-            Err(error) => {
-                let at = error
-                    .span()
-                    .and_then(|span| text.get(..span.start))
-                    .map(|before| before.lines().count().max(1));
-                let message = error.message().to_owned();
-                self.findings.push(Finding {
-                    code: "file-shape",
-                    file: file.to_owned(),
-                    key: "-".to_owned(),
-                    line: at,
-                    message,
-                });
+    /// The document, perhaps with findings; none if it lacks something.
+    fn document(&mut self, written: &Written, observed: &Observed) -> Option<Document> {
+        let head = written.policy.as_ref().map(|policy| self.head(policy));
+        let values = written.parameters.as_ref().map(|given| self.values(given));
+        let own = written.wordings.as_ref().map(|given| self.wordings(given));
+        // Which clauses there are follows from the frameworks; without those nothing more is known.
+        let frameworks = head.as_ref().map(|head| &head.frameworks).filter(|chosen| !chosen.is_empty());
+        let says_feasible = |clause: &Clause| match own.as_ref().and_then(|own| own.get(&clause.id)) {
+            Some(template) => says_feasible(&template.value) || clause.feasible,
+            None => clause.feasible,
+        };
+        let decisions = match (&written.decisions, frameworks) {
+            (Some(given), Some(frameworks)) => Some(self.decisions(given, frameworks, says_feasible)),
+            (Some(given), None) => {
+                self.decided_alone(given);
                 None
             }
+            (None, frameworks) => frameworks.map(|frameworks| self.undecided(frameworks)),
+        };
+        let (decisions, own, values) = (decisions?, own?, values?);
+        self.own = own.keys().cloned().collect();
+        if written.decisions.is_some() {
+            self.unused_wordings(&own, &decisions);
+        }
+        let sections = self.sections(&decisions, &own, &values);
+        let values: BTreeMap<_, _> = values.into_iter().filter_map(|(name, at)| Some((name, at?))).collect();
+        self.observe(observed, &values, &decisions);
+        let company = values.get(COMPANY).map(|at| at.value.to_string());
+        let is_used = |name: &String| self.used.contains(name);
+        let parameters = values.into_iter().filter(|(name, _)| is_used(name));
+        let head = head?;
+        Some(Document {
+            title: head.title?,
+            company: company?,
+            version: head.version?,
+            author: head.author?,
+            frameworks: head.frameworks,
+            effective: head.effective?,
+            next_review: head.next_review?,
+            parameters: parameters.map(|(name, at)| (name, at.value)).collect(),
+            sections,
+        })
+    }
+
+    fn head(&mut self, policy: &PolicyFile) -> Head {
+        if let Some(format) = policy.format.as_ref().filter(|format| format.value != FORMAT) {
+            let message = format!("this version of Tenet reads format {FORMAT}");
+            self.wrong((Code::FormatUnknown, POLICY), "format", Some(format.line), message);
+        }
+        let version = policy.version.as_ref().and_then(|version| {
+            let fits = (1..=MAX_VERSION).contains(&version.value);
+            let number = u32::try_from(version.value).ok().filter(|_| fits);
+            if number.is_none() {
+                let message = format!(
+                    "expected a whole number from 1 to {MAX_VERSION}: each adopted version has a higher one"
+                );
+                self.wrong((Code::VersionInvalid, POLICY), "version", Some(version.line), message);
+            }
+            number
+        });
+        let title = self.published(POLICY, "title", policy.title.as_ref());
+        let author = self.published(POLICY, "author", policy.author.as_ref());
+        let effective = self.day(POLICY, "effective", policy.effective.as_ref());
+        let next_review = self.day(POLICY, "next_review", policy.next_review.as_ref());
+        if let (Some(from), Some(review)) = (&effective, &next_review)
+            && day(review) <= day(from)
+        {
+            let line = policy.next_review.as_ref().map(|at| at.line);
+            let message = format!("the next review comes after {from}, from when the policy is in effect");
+            self.wrong((Code::DatesContradict, POLICY), "next_review", line, message);
+        }
+        let frameworks = policy.frameworks.as_ref().map(|given| self.frameworks(given)).unwrap_or_default();
+        Head { title, version, author, effective, next_review, frameworks }
+    }
+
+    fn frameworks(&mut self, given: &At<Vec<String>>) -> BTreeSet<Framework> {
+        let mut frameworks = BTreeSet::new();
+        for name in &given.value {
+            match shown(name).parse() {
+                Ok(framework) => {
+                    frameworks.insert(framework);
+                }
+                Err(why) => {
+                    let why: String = why;
+                    self.wrong((Code::FrameworkUnknown, POLICY), "frameworks", Some(given.line), why);
+                }
+            }
+        }
+        if given.value.is_empty() {
+            let message =
+                format!("choose one at least: {}", Framework::ALL.map(Framework::as_str).join(", "));
+            self.wrong((Code::FrameworksNone, POLICY), "frameworks", Some(given.line), message);
+        }
+        frameworks
+    }
+
+    /// A line that is published, if it can be.
+    fn published(&mut self, file: &str, key: &str, given: Option<&At<String>>) -> Option<String> {
+        let given = given?;
+        if let Some((code, why)) = self.guidance.fault(&given.value, MAX_LINE_CHARS) {
+            self.wrong((code, file), key, Some(given.line), why);
+            return None;
+        }
+        Some(given.value.trim().to_owned())
+    }
+
+    /// A day of the calendar.
+    pub(crate) fn day(&mut self, file: &str, key: &str, given: Option<&At<String>>) -> Option<String> {
+        let given = given?;
+        if day(&given.value).is_none() {
+            let message = format!("`{}` is no day: give such as 2026-12-01", shown(&given.value));
+            self.wrong((Code::DateInvalid, file), key, Some(given.line), message);
+            return None;
+        }
+        Some(given.value.clone())
+    }
+
+    /// The values; none of a parameter whose value is wrong, so that it is not missed besides.
+    fn values(&mut self, given: &BTreeMap<String, At<toml::Value>>) -> BTreeMap<String, Option<At<Value>>> {
+        let mut values = BTreeMap::new();
+        for (name, at) in given {
+            let Some(parameter) = self.catalogue.parameter(name) else {
+                let near = self.nearest(name).map(|near| format!("did you mean `{near}`?"));
+                let remedy = near.unwrap_or_else(|| "take it out".to_owned());
+                let message = format!("there is no such parameter: {remedy}");
+                self.wrong((Code::ParameterUnknown, PARAMETERS), name, Some(at.line), message);
+                continue;
+            };
+            let value = match Value::read(parameter, &at.value) {
+                Ok(value) if value.names().into_iter().any(|one| self.guidance.is_in(one)) => Err((
+                    Code::GuidancePublished,
+                    "it repeats guidance, which is for the author alone: say it in your own words".to_owned(),
+                )),
+                read => read,
+            };
+            let value = value.map_err(|(code, why)| {
+                self.wrong((code, PARAMETERS), name, Some(at.line), why);
+            });
+            values.insert(name.clone(), value.ok().map(|value| At { value, line: at.line }));
+        }
+        values
+    }
+
+    /// The parameter that was perhaps meant.
+    fn nearest(&self, name: &str) -> Option<&str> {
+        let names = self.catalogue.parameters().iter().map(|one| one.name.as_str());
+        let near = names.map(|known| (strsim::damerau_levenshtein(known, &shown(name)), known));
+        near.min().filter(|(distance, known)| *distance <= known.len() / 2).map(|(_, known)| known)
+    }
+
+    /// The clause of that id, or a finding.
+    pub(crate) fn id(&mut self, file: &str, text: &str, line: usize) -> Option<ClauseId> {
+        let known = text.parse::<ClauseId>().ok().filter(|id| self.catalogue.clause(id).is_some());
+        if known.is_none() {
+            let message = "there is no such clause: see `tenet policy clauses`";
+            self.wrong((Code::ClauseUnknown, file), text, Some(line), message);
+        }
+        known
+    }
+
+    fn wordings(&mut self, given: &BTreeMap<String, At<toml::Value>>) -> OwnWordings {
+        let mut all = BTreeMap::new();
+        for (name, at) in given {
+            let Some(id) = self.id(WORDING, name, at.line) else { continue };
+            match self.wording(&at.value) {
+                Ok(value) => {
+                    all.insert(id, At { value, line: at.line });
+                }
+                Err((code, why)) => self.wrong((code, WORDING), name, Some(at.line), why),
+            }
+        }
+        all
+    }
+
+    fn wording(&self, value: &toml::Value) -> Result<Template, (Code, String)> {
+        let text = value
+            .as_str()
+            .ok_or_else(|| (Code::FieldInvalid, "expected a text in quotation marks".to_owned()))?;
+        let template = Template::parse(text).map_err(|error| (Code::WordingInvalid, error.to_string()))?;
+        if let Some(unknown) = template.parameters().find(|one| self.catalogue.parameter(one).is_none()) {
+            let message = format!("it names `{{{}}}`, which is no parameter", shown(unknown));
+            return Err((Code::ParameterUnknown, message));
+        }
+        // What is judged is what would be published; a parameter's value has been judged already.
+        let as_published = words(&template, "one");
+        self.guidance.fault(&as_published, MAX_WORDING_CHARS).map_or(Ok(template), Err)
+    }
+
+    fn unused_wordings(&mut self, own: &OwnWordings, decisions: &Decisions) {
+        for (id, at) in own.iter().filter(|(id, _)| !decisions.chosen.contains_key(id)) {
+            let message = "the clause is not in this policy: take its wording out, or keep it under [[keep]]";
+            self.wrong((Code::WordingUnused, WORDING), id.as_str(), Some(at.line), message);
         }
     }
 
-    fn read(&mut self, observed: &Observed) -> Option<Document> {
-        for name in self.files.keys().cloned().collect::<Vec<_>>() {
-            if ![POLICY, PARAMETERS, DECISIONS, WORDING].contains(&name.as_str()) {
-                self.wrong(
-                    "file-unknown",
-                    &name,
-                    "-",
-                    "a policy has policy.toml, parameters.toml, decisions.toml and wording.toml",
-                );
-            }
-        }
-        for name in [POLICY, PARAMETERS] {
-            if !self.files.contains_key(name) {
-                self.wrong("file-missing", name, "-", "it is missing: `tenet policy init` makes it");
-            }
-        }
-        let policy: Option<PolicyFile> = self.parse(POLICY);
-        let values: Option<BTreeMap<String, toml::Value>> = self.parse(PARAMETERS);
-        let decisions: Option<DecisionsFile> = if self.files.contains_key(DECISIONS) {
-            self.parse(DECISIONS)
-        } else {
-            Some(DecisionsFile::default())
-        };
-        let wording: Option<WordingFile> =
-            if self.files.contains_key(WORDING) { self.parse(WORDING) } else { Some(WordingFile::default()) };
-        let (policy, values, decisions, wording) = (policy?, values?, decisions?, wording?);
-        let frameworks = self.head(&policy);
-        let values = self.values(&values);
-        let wordings = self.wordings(&wording);
-        let chosen = self.chosen(&decisions, &frameworks);
-        let feasible = self.feasible(&decisions, &chosen);
-        let mut used = BTreeSet::new();
-        let mut sections = Vec::new();
+    fn sections(
+        &mut self,
+        decisions: &Decisions,
+        own: &OwnWordings,
+        values: &BTreeMap<String, Option<At<Value>>>,
+    ) -> Vec<DocumentSection> {
         let catalogue = self.catalogue;
+        self.need(COMPANY, "every policy", values);
+        let mut sections = Vec::new();
         for section in catalogue.sections() {
             let mut clauses = Vec::new();
             for clause in &section.clauses {
-                let Some(why) = chosen.get(&clause.id) else { continue };
-                let own = wordings.get(&clause.id);
-                if let Some(sentences) = self.sentences(clause, own, &values, &mut used) {
-                    clauses.push(DocumentClause {
-                        id: clause.id.clone(),
-                        title: clause.title.clone(),
-                        sentences,
-                        chosen: why.clone(),
-                        feasible: feasible.get(&clause.id).cloned(),
-                        own_wording: own.is_some(),
-                    });
-                }
+                let Some(why) = decisions.chosen.get(&clause.id) else { continue };
+                let own = own.get(&clause.id).map(|at| &at.value);
+                let Some(sentences) = self.sentences(clause, own, values) else { continue };
+                clauses.push(DocumentClause {
+                    id: clause.id.clone(),
+                    title: clause.title.clone(),
+                    sentences,
+                    chosen: why.clone(),
+                    feasible: decisions.feasible.get(&clause.id).map(|at| at.value.clone()),
+                    own_wording: own.is_some(),
+                });
             }
             if !clauses.is_empty() {
                 sections.push(DocumentSection {
@@ -262,307 +383,57 @@ impl Reader<'_> {
                 });
             }
         }
-        self.observe(observed, &values, &used, (&chosen, &feasible));
-        let company = values.get("company").map(ToString::to_string).unwrap_or_default();
-        Some(Document {
-            title: policy.title,
-            company,
-            version: u32::try_from(policy.version).unwrap_or(0),
-            author: policy.author,
-            frameworks,
-            effective: policy.effective,
-            next_review: policy.next_review,
-            parameters: values.into_iter().filter(|(name, _)| used.contains(name)).collect(),
-            sections,
-        })
+        sections
     }
 
-    fn head(&mut self, policy: &PolicyFile) -> BTreeSet<Framework> {
-        if policy.format != FORMAT {
-            self.wrong("format-unknown", POLICY, "format", format!("this version reads format {FORMAT}"));
-        }
-        if !(1..=1_000_000).contains(&policy.version) {
-            self.wrong(
-                "version-invalid",
-                POLICY,
-                "version",
-                "expected a whole number from 1: each adopted version has a higher one",
-            );
-        }
-        for (key, text) in [("title", &policy.title), ("author", &policy.author)] {
-            if text.trim().is_empty()
-                || is_placeholder(text)
-                || text.chars().any(char::is_control)
-                || text.len() > 200
-            {
-                self.wrong("text-invalid", POLICY, key, "fill it in: one line of at most 200 characters");
-            }
-        }
-        let mut dates = Vec::new();
-        for (key, text) in [("effective", &policy.effective), ("next_review", &policy.next_review)] {
-            match day(text) {
-                Some(at) => dates.push(at),
-                None => self.wrong(
-                    "date-invalid",
-                    POLICY,
-                    key,
-                    format!("`{text}` is no day: give such as 2026-12-01"),
-                ),
-            }
-        }
-        if let [effective, review] = dates.as_slice()
-            && review <= effective
-        {
-            self.wrong(
-                "dates-contradict",
-                POLICY,
-                "next_review",
-                "the next review comes after the day from which the policy is in effect",
-            );
-        }
-        let mut frameworks = BTreeSet::new();
-        for name in &policy.frameworks {
-            match name.parse() {
-                Ok(framework) => {
-                    frameworks.insert(framework);
-                }
-                Err(why) => self.wrong("framework-unknown", POLICY, "frameworks", why),
-            }
-        }
-        if policy.frameworks.is_empty() {
-            self.wrong(
-                "frameworks-none",
-                POLICY,
-                "frameworks",
-                "choose one at least: iso27001, soc2, nist80053, hipaa, gdpr",
-            );
-        }
-        frameworks
-    }
-
-    fn values(&mut self, given: &BTreeMap<String, toml::Value>) -> BTreeMap<String, Value> {
-        let mut values = BTreeMap::new();
-        for (name, value) in given {
-            let Some(parameter) = self.catalogue.parameter(name) else {
-                let near = self.catalogue.parameters().iter().map(|one| one.name.as_str());
-                let near =
-                    near.min_by_key(|known| strsim::damerau_levenshtein(known, name)).unwrap_or_default();
-                self.wrong(
-                    "parameter-unknown",
-                    PARAMETERS,
-                    name,
-                    format!("there is no such parameter: did you mean `{near}`?"),
-                );
-                continue;
-            };
-            match Value::read(parameter, value) {
-                Ok(value) => {
-                    values.insert(name.clone(), value);
-                }
-                Err(why) => self.wrong("parameter-invalid", PARAMETERS, name, why),
-            }
-        }
-        values
-    }
-
-    fn id(&mut self, file: &str, text: &str) -> Option<ClauseId> {
-        let known = text.parse::<ClauseId>().ok().filter(|id| self.catalogue.clause(id).is_some());
-        if known.is_none() {
-            self.wrong("clause-unknown", file, text, "there is no such clause: see `tenet policy clauses`");
-        }
-        known
-    }
-
-    fn wordings(&mut self, file: &WordingFile) -> BTreeMap<ClauseId, Template> {
-        let mut all = BTreeMap::new();
-        for (name, text) in &file.text {
-            let Some(id) = self.id(WORDING, name) else { continue };
-            let template = match Template::parse(text) {
-                Ok(template) => template,
-                Err(error) => {
-                    self.wrong("wording-invalid", WORDING, name, error.to_string());
-                    continue;
-                }
-            };
-            if let Some(unknown) = template.parameters().find(|one| self.catalogue.parameter(one).is_none()) {
-                self.wrong(
-                    "parameter-unknown",
-                    WORDING,
-                    name,
-                    format!("it names `{{{unknown}}}`, which is no parameter"),
-                );
-                continue;
-            }
-            let guidance =
-                self.catalogue.clause(&id).map(|clause| clause.guidance.clone()).unwrap_or_default();
-            if is_placeholder(text) || (!guidance.is_empty() && text.contains(&guidance)) {
-                self.wrong(
-                    "guidance-published",
-                    WORDING,
-                    name,
-                    "it holds guidance, or text that was left to be filled in: that would be published",
-                );
-                continue;
-            }
-            all.insert(id, template);
-        }
-        all
-    }
-
-    fn decided(&mut self, decision: &Decision) -> Option<ClauseId> {
-        let id = self.id(DECISIONS, &decision.clause)?;
-        let key = decision.clause.as_str();
-        if decision.reason.trim().chars().count() < MIN_REASON_CHARS || is_placeholder(&decision.reason) {
-            self.wrong(
-                "reason-missing",
-                DECISIONS,
-                key,
-                format!("give a reason, of at least {MIN_REASON_CHARS} characters"),
-            );
-        }
-        if decision.by.trim().is_empty() || is_placeholder(&decision.by) {
-            self.wrong("decider-missing", DECISIONS, key, "say who decided it: `by`");
-        }
-        if day(&decision.date).is_none() {
-            self.wrong(
-                "date-invalid",
-                DECISIONS,
-                key,
-                format!("`{}` is no day: give such as 2026-12-01", decision.date),
-            );
-        }
-        Some(id)
-    }
-
-    fn chosen(
-        &mut self,
-        decisions: &DecisionsFile,
-        frameworks: &BTreeSet<Framework>,
-    ) -> BTreeMap<ClauseId, Chosen> {
-        let mut chosen = BTreeMap::new();
-        for clause in self.catalogue.clauses() {
-            let by: BTreeMap<_, _> = clause
-                .frameworks
-                .iter()
-                .filter(|(framework, _)| frameworks.contains(framework))
-                .map(|(one, controls)| (*one, controls.clone()))
-                .collect();
-            if !by.is_empty() {
-                chosen.insert(clause.id.clone(), Chosen::Required(by));
-            }
-        }
-        for decision in &decisions.keep {
-            let Some(id) = self.decided(decision) else { continue };
-            if chosen.contains_key(&id) {
-                self.wrong(
-                    "keep-needless",
-                    DECISIONS,
-                    &decision.clause,
-                    "it is required anyway: leave the decision out",
-                );
-            }
-            chosen.insert(id, Chosen::Kept(decision.reason.clone()));
-        }
-        for decision in &decisions.drop {
-            let Some(id) = self.decided(decision) else { continue };
-            match chosen.get(&id) {
-                Some(Chosen::Required(by)) => {
-                    let by: Vec<_> = by.keys().map(|one| one.title()).collect();
-                    self.wrong(
-                        "drop-required",
-                        DECISIONS,
-                        &decision.clause,
-                        format!("it can't be dropped: {} requires it", by.join(", ")),
-                    );
-                }
-                Some(Chosen::Kept(_)) => {
-                    self.wrong("drop-kept", DECISIONS, &decision.clause, "it is kept and dropped: decide")
-                }
-                None => {}
-            }
-        }
-        chosen
-    }
-
-    fn feasible(
-        &mut self,
-        decisions: &DecisionsFile,
-        chosen: &BTreeMap<ClauseId, Chosen>,
-    ) -> BTreeMap<ClauseId, String> {
-        let mut decided = BTreeMap::new();
-        for decision in &decisions.feasible {
-            let Some(id) = self.decided(decision) else { continue };
-            if !self.catalogue.clause(&id).is_some_and(|clause| clause.feasible) {
-                self.wrong(
-                    "feasible-needless",
-                    DECISIONS,
-                    &decision.clause,
-                    "it does not say `where feasible`: leave the decision out",
-                );
-            }
-            decided.insert(id, decision.reason.clone());
-        }
-        let catalogue = self.catalogue;
-        for clause in catalogue.clauses().filter(|clause| clause.feasible && chosen.contains_key(&clause.id))
-        {
-            if !decided.contains_key(&clause.id) {
-                let what = "it holds `where feasible`: record what that means here, under [[feasible]]";
-                self.wrong("feasible-undecided", DECISIONS, clause.id.as_str(), what);
-            }
-        }
-        decided
-    }
-
+    /// The sentences of a clause; none, and findings, if a parameter is missing.
     fn sentences(
         &mut self,
         clause: &Clause,
         own: Option<&Template>,
-        values: &BTreeMap<String, Value>,
-        used: &mut BTreeSet<String>,
+        values: &BTreeMap<String, Option<At<Value>>>,
     ) -> Option<Vec<Sentence>> {
-        let needs = clause.wording.facts().into_iter().map(str::to_owned).collect::<BTreeSet<_>>();
-        for fact in needs.iter().filter(|_| own.is_none()) {
-            used.insert(fact.clone());
-            if !values.contains_key(fact) {
-                self.missing(fact, clause);
+        let value = |name: &str| values.get(name)?.as_ref().map(|at| at.value.to_string());
+        if own.is_none() {
+            for fact in clause.wording.facts() {
+                self.need(fact, clause.id.as_str(), values);
             }
         }
-        let template = match own {
-            Some(own) => own,
-            None => clause.wording.choose(|fact| values.get(fact).map(ToString::to_string))?,
-        };
-        let mut is_whole = true;
+        let template = own.or_else(|| clause.wording.choose(value))?;
         for name in template.parameters() {
-            used.insert(name.to_owned());
-            if !values.contains_key(name) {
-                self.missing(name, clause);
-                is_whole = false;
-            }
+            self.need(name, clause.id.as_str(), values);
         }
-        if !is_whole {
-            return None;
-        }
-        let texts = template.fill(|name| values.get(name).map(ToString::to_string))?;
+        let texts = template.fill(value)?;
         let sentence =
             |(at, text): (usize, String)| Sentence { id: format!("{}.{}", clause.id, at + 1), text };
         Some(texts.into_iter().enumerate().map(sentence).collect())
     }
 
-    fn missing(&mut self, name: &str, clause: &Clause) {
-        // One that is there and wrong was told of; one that is missing is told once.
-        let told = self.findings.iter().any(|one| one.file == PARAMETERS && one.key == name);
-        if !told {
-            let example =
-                self.catalogue.parameter(name).map(|one| (one.about.clone(), one.example.to_string()));
-            let (about, example) = example.unwrap_or_default();
-            let message = format!("{} needs it: {about} Such as `{name} = {example}`", clause.id);
-            self.wrong("parameter-missing", PARAMETERS, name, message);
+    /// Notes that a parameter is used; if it has no value, the first that needs it is told of.
+    fn need(&mut self, name: &str, whose: &str, values: &BTreeMap<String, Option<At<Value>>>) {
+        let is_new = self.used.insert(name.to_owned());
+        if is_new && !values.contains_key(name) {
+            let parameter = self.catalogue.parameter(name);
+            let example = parameter.map(|one| format!("{} Such as `{name} = {}`", one.about, one.example));
+            let message = format!("{whose} needs it: {}", example.unwrap_or_default());
+            self.wrong((Code::ParameterMissing, PARAMETERS), name, None, message);
         }
     }
 }
 
-/// A day in the calendar, as the instant at which it begins.
-fn day(text: &str) -> Option<Timestamp> {
-    let is_day = text.len() == 10 && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-');
-    is_day.then(|| format!("{text}T00:00:00Z").parse().ok()).flatten()
+/// The words of a wording, with something in the place of each parameter.
+fn words(template: &Template, parameter: &str) -> String {
+    let sentence = |segments: &Vec<Segment>| -> String {
+        let word = |segment: &Segment| match segment {
+            Segment::Text(text) => text.clone(),
+            Segment::Parameter(_) => parameter.to_owned(),
+        };
+        segments.iter().map(word).collect()
+    };
+    template.sentences().iter().map(sentence).collect::<Vec<_>>().join(" ")
+}
+
+/// Whether it says "where feasible".
+pub(crate) fn says_feasible(template: &Template) -> bool {
+    plain(&words(template, "one")).contains(WHERE_FEASIBLE)
 }

@@ -7,27 +7,35 @@
 //! Pure: it opens no file, asks no clock and knows no server. What is observed is given by who calls.
 
 mod catalogue;
+mod control;
+mod decide;
 mod diff;
 mod document;
+mod files;
 mod finding;
 mod framework;
 mod manifest;
 mod observed;
 mod oscal;
 mod parameter;
+mod published;
 mod render;
+mod source;
 mod starter;
 mod template;
 
 pub use catalogue::{Catalogue, CatalogueError, Clause, ClauseId, Hold, Section, Variant, Wording};
+pub use decide::{Chosen, Decided, Feasible};
 pub use diff::{Change, ClauseChange, Difference, Word, compare};
-pub use document::{Chosen, Document, DocumentClause, DocumentSection, Files, MAX_FILE_BYTES, Sentence};
-pub use finding::Finding;
+pub use document::{Document, DocumentClause, DocumentSection, Sentence, lint};
+pub use files::Files;
+pub use finding::{Code, Finding};
 pub use framework::Framework;
 pub use manifest::{ClauseHash, Manifest};
 pub use observed::Observed;
 pub use oscal::{OSCAL_VERSION, oscal_catalog, oscal_profile};
 pub use parameter::{Parameter, ParameterKind, Value};
 pub use render::{html, markdown};
+pub use source::MAX_FILE_BYTES;
 pub use starter::{Answers, starter};
 pub use template::{Segment, Template, TemplateError};

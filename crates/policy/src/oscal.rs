@@ -18,7 +18,7 @@ const SPACE: [u8; 16] =
 /// What a profile says of where its catalog is.
 const CATALOG_FILE: &str = "catalog.json";
 /// When the words of the catalogue last changed.
-const CATALOGUE_DATE: &str = "2026-11-26T00:00:00Z";
+const CATALOGUE_DATE: &str = "2026-11-27T00:00:00Z";
 /// The catalogue's own version.
 const CATALOGUE_VERSION: &str = "1";
 
@@ -139,7 +139,7 @@ pub fn oscal_profile(document: &Document) -> Json {
             parts.push(json!({ "id": format!("{id}_own"), "name": "statement", "ns": NAMESPACE, "title": "In the organisation's words", "parts": own.collect::<Vec<_>>() }));
         }
         if let Some(feasible) = &clause.feasible {
-            parts.push(json!({ "id": format!("{id}_feasible"), "name": "feasible", "ns": NAMESPACE, "prose": feasible }));
+            parts.push(json!({ "id": format!("{id}_feasible"), "name": "feasible", "ns": NAMESPACE, "prose": crate::render::feasible(feasible) }));
         }
         (!parts.is_empty())
             .then(|| json!({ "control-id": id, "adds": [{ "position": "ending", "parts": parts }] }))

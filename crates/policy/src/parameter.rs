@@ -4,8 +4,11 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// Most characters of one name or text.
-const MAX_CHARS: usize = 200;
+use crate::{
+    Code,
+    published::{MAX_LINE_CHARS, is_placeholder, steers},
+};
+
 /// Most names of a list.
 const MAX_NAMES: usize = 32;
 
@@ -53,17 +56,24 @@ pub enum Value {
 }
 
 impl Value {
-    /// Reads a value of a parameter; the words on failure say what was expected.
-    pub fn read(parameter: &Parameter, value: &toml::Value) -> Result<Self, String> {
-        let expected = |what: &str| format!("expected {what}, such as `{}`", shown(&parameter.example));
+    /// Reads a value of a parameter; on failure the words say what was expected.
+    pub(crate) fn read(parameter: &Parameter, value: &toml::Value) -> Result<Self, (Code, String)> {
+        let such_as = || format!("such as `{}`", shown(&parameter.example));
+        let expected = |what: &str| (Code::ParameterInvalid, format!("expected {what}, {}", such_as()));
+        if value.as_str().is_some_and(is_placeholder) {
+            let message = format!("it was left to be filled in: {} {}", parameter.about, such_as());
+            return Err((Code::PlaceholderLeft, message));
+        }
         let text = |what| value.as_str().ok_or_else(|| expected(what));
         match parameter.kind {
-            ParameterKind::Name => name(text("a name")?).map(Self::One),
+            ParameterKind::Name => name(text("a name in quotation marks")?).map(Self::One),
             ParameterKind::Choice => {
                 let chosen = text("a choice")?;
                 let is_one = parameter.choices.iter().any(|choice| choice == chosen);
                 is_one.then(|| Self::One(chosen.to_owned())).ok_or_else(|| {
-                    format!("`{chosen}` is no choice: give one of {}", parameter.choices.join(", "))
+                    let known = parameter.choices.join(", ");
+                    let given = crate::finding::shown(chosen);
+                    (Code::ParameterInvalid, format!("`{given}` is no choice: give one of {known}"))
                 })
             }
             ParameterKind::Frequency => {
@@ -78,19 +88,7 @@ impl Value {
                 Ok(Self::One(text.to_owned()))
             }
             ParameterKind::Names => {
-                let list = value.as_array().ok_or_else(|| expected("a list of names"))?;
-                if list.is_empty() || list.len() > MAX_NAMES {
-                    return Err(format!("expected 1 to {MAX_NAMES} names"));
-                }
-                let names =
-                    list.iter().map(|one| name(one.as_str().ok_or_else(|| expected("a list of names"))?));
-                let names = names.collect::<Result<Vec<_>, _>>()?;
-                for (at, one) in names.iter().enumerate() {
-                    if names.iter().skip(at + 1).any(|other| other == one) {
-                        return Err(format!("`{one}` stands in the list twice"));
-                    }
-                }
-                Ok(Self::Many(names))
+                names(value.as_array().ok_or_else(|| expected("a list of names"))?, expected)
             }
         }
     }
@@ -137,32 +135,32 @@ fn shown(value: &toml::Value) -> String {
     }
 }
 
-/// Text that somebody meant to fill in.
-pub(crate) fn is_placeholder(text: &str) -> bool {
-    let upper = text.to_uppercase();
-    let words = ["TODO", "TBD", "FIXME", "XXX", "LOREM IPSUM", "CHANGEME", "PLACEHOLDER"];
-    let is_word = |word: &str| {
-        upper.split(|letter: char| !letter.is_alphanumeric()).any(|part| part == word)
-            || upper.contains(" IPSUM")
-    };
-    let enclosed = |open: char, close: char| {
-        text.find(open).is_some_and(|at| text.get(at..).is_some_and(|rest| rest.contains(close)))
-    };
-    words.into_iter().any(is_word)
-        || enclosed('[', ']')
-        || enclosed('<', '>')
-        || text.trim().chars().all(|one| one == '.')
+fn names(list: &[toml::Value], expected: impl Fn(&str) -> (Code, String)) -> Result<Value, (Code, String)> {
+    if list.is_empty() || list.len() > MAX_NAMES {
+        return Err(expected(&format!("1 to {MAX_NAMES} names")));
+    }
+    let names = list.iter().map(|one| name(one.as_str().ok_or_else(|| expected("a list of names"))?));
+    let names = names.collect::<Result<Vec<_>, _>>()?;
+    for (at, one) in names.iter().enumerate() {
+        if names.iter().skip(at + 1).any(|other| other == one) {
+            return Err((Code::ParameterInvalid, format!("`{one}` stands in the list twice")));
+        }
+    }
+    Ok(Value::Many(names))
 }
 
-fn name(text: &str) -> Result<String, String> {
+fn name(text: &str) -> Result<String, (Code, String)> {
     if text.trim().is_empty() {
-        return Err("it is empty: fill it in".to_owned());
+        return Err((Code::ParameterInvalid, "it is empty: fill it in".to_owned()));
     }
-    if text.chars().count() > MAX_CHARS || text.chars().any(char::is_control) {
-        return Err(format!("expected one line of at most {MAX_CHARS} characters"));
+    if text.chars().nth(MAX_LINE_CHARS).is_some() || text.chars().any(steers) {
+        let message = format!(
+            "expected one line of at most {MAX_LINE_CHARS} characters, without characters that can't be seen"
+        );
+        return Err((Code::ParameterInvalid, message));
     }
     if is_placeholder(text) {
-        return Err(format!("`{text}` was left to be filled in: fill it in"));
+        return Err((Code::PlaceholderLeft, format!("`{text}` was left to be filled in: fill it in")));
     }
     Ok(text.trim().to_owned())
 }
@@ -189,13 +187,41 @@ fn span(text: &str, units: &[&str]) -> Option<u64> {
 mod tests {
     use super::*;
 
+    fn parameter(kind: ParameterKind) -> Parameter {
+        let example = toml::Value::String("every 12 months".into());
+        let choices = vec!["agent".to_owned(), "agentless".to_owned()];
+        Parameter { name: "one".into(), kind, choices, about: "What it is.".into(), example }
+    }
+
     #[test]
-    fn what_was_left_to_fill_in_is_seen() {
-        for text in ["TODO", "[company]", "<name>", "to be done (TBD)", "...", "", "xxx"] {
-            assert!(name(text).is_err(), "{text}");
-        }
-        for text in ["Acme, Inc.", "TodoSoft", "A < B", "O'Neill & Co."] {
-            assert!(name(text).is_ok(), "{text}");
+    fn a_value_is_of_its_kind() {
+        let text = |text: &str| toml::Value::String(text.into());
+        let list = |all: &[&str]| toml::Value::Array(all.iter().map(|one| text(one)).collect());
+        let many: Vec<_> = (0..=MAX_NAMES).map(|at| format!("n{at}")).collect();
+        let many: Vec<_> = many.iter().map(String::as_str).collect();
+        for (kind, value, code) in [
+            (ParameterKind::Name, text("Acme, Inc."), None),
+            (ParameterKind::Name, text(" "), Some(Code::PlaceholderLeft)),
+            (ParameterKind::Name, text("[company]"), Some(Code::PlaceholderLeft)),
+            (ParameterKind::Name, text("A\u{202e}B"), Some(Code::ParameterInvalid)),
+            (ParameterKind::Name, text(&"x".repeat(MAX_LINE_CHARS + 1)), Some(Code::ParameterInvalid)),
+            (ParameterKind::Name, toml::Value::Integer(1), Some(Code::ParameterInvalid)),
+            (ParameterKind::Names, list(&["a", "b"]), None),
+            (ParameterKind::Names, list(&[]), Some(Code::ParameterInvalid)),
+            (ParameterKind::Names, list(&["a", "a"]), Some(Code::ParameterInvalid)),
+            (ParameterKind::Names, list(&["a", "TODO"]), Some(Code::PlaceholderLeft)),
+            (ParameterKind::Names, list(&many), Some(Code::ParameterInvalid)),
+            (ParameterKind::Names, text("a"), Some(Code::ParameterInvalid)),
+            (ParameterKind::Choice, text("agentless"), None),
+            (ParameterKind::Choice, text("Agent"), Some(Code::ParameterInvalid)),
+            (ParameterKind::Frequency, text("every 2 weeks"), None),
+            (ParameterKind::Frequency, text("2 weeks"), Some(Code::ParameterInvalid)),
+            (ParameterKind::Frequency, text("every 2 hours"), Some(Code::ParameterInvalid)),
+            (ParameterKind::Duration, text("2 hours"), None),
+            (ParameterKind::Duration, text("every 2 hours"), Some(Code::ParameterInvalid)),
+        ] {
+            let found = Value::read(&parameter(kind), &value).err().map(|(code, _)| code);
+            assert_eq!(found, code, "{kind:?} {value}");
         }
     }
 

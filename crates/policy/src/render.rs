@@ -3,25 +3,25 @@
 
 use std::fmt::Write as _;
 
-use crate::{Chosen, Document, DocumentClause};
+use crate::{Chosen, Document, DocumentClause, Feasible};
 
 /// CommonMark.
 pub fn markdown(document: &Document) -> String {
     let mut out = String::new();
     // Writing to a `String` never fails.
-    let _ = write!(out, "# {}\n\n{}\n\n", md(&document.title), md(&document.company));
+    let _ = write!(out, "# {}\n\n{}\n\n", md(&document.title), paragraph(md(&document.company)));
     let _ = write!(out, "| | |\n|---|---|\n");
     for (name, value) in head(document) {
-        let _ = writeln!(out, "| {name} | {} |", md(&value).replace('|', "\\|"));
+        let _ = writeln!(out, "| {name} | {} |", md(&value));
     }
     for section in &document.sections {
         let _ = write!(out, "\n## {}\n", md(&section.title));
         for clause in &section.clauses {
             let _ = write!(out, "\n### {} {}\n\n", clause.id, md(&clause.title));
             let texts: Vec<_> = clause.sentences.iter().map(|sentence| md(&sentence.text)).collect();
-            let _ = writeln!(out, "{}", texts.join(" "));
-            if let Some(feasible) = &clause.feasible {
-                let _ = write!(out, "\n*Where feasible:* {}\n", md(feasible));
+            let _ = writeln!(out, "{}", paragraph(texts.join(" ")));
+            if let Some(decided) = &clause.feasible {
+                let _ = write!(out, "\n*Where feasible:* {}\n", md(&feasible(decided)));
             }
             let _ = write!(out, "\n*{}*\n", md(&why(clause)));
         }
@@ -29,16 +29,27 @@ pub fn markdown(document: &Document) -> String {
     out
 }
 
-/// What opens emphasis, a heading, a list, a link or HTML is escaped.
+/// What opens emphasis, a heading, a link, a cell, an entity, mathematics or HTML is escaped.
 fn md(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for letter in text.chars() {
-        if matches!(letter, '\\' | '`' | '*' | '_' | '[' | ']' | '<' | '>' | '#' | '|' | '~') {
+        if matches!(
+            letter,
+            '\\' | '`' | '*' | '_' | '[' | ']' | '<' | '>' | '#' | '|' | '~' | '&' | '!' | '$'
+        ) {
             out.push('\\');
         }
         out.push(letter);
     }
     out
+}
+
+/// A paragraph, which is not to become a list or a rule by how it begins.
+fn paragraph(text: String) -> String {
+    let digits = text.len() - text.trim_start_matches(|letter: char| letter.is_ascii_digit()).len();
+    let (number, rest) = text.split_at(digits);
+    let is_list = rest.starts_with(['-', '+', '=']) || digits > 0 && rest.starts_with(['.', ')']);
+    if is_list { format!("{number}\\{rest}") } else { text }
 }
 
 fn head(document: &Document) -> [(&'static str, String); 5] {
@@ -60,8 +71,17 @@ fn why(clause: &DocumentClause) -> String {
                 .map(|(framework, controls)| format!("{}: {}", framework.title(), controls.join(", ")));
             each.collect::<Vec<_>>().join("; ")
         }
-        Chosen::Kept(reason) => format!("Kept: {reason}"),
+        Chosen::Kept(decided) => {
+            format!("Kept: {} ({}, {})", decided.reason, decided.by, decided.date)
+        }
     }
+}
+
+/// What was decided of "where feasible", as it is published.
+pub(crate) fn feasible(feasible: &Feasible) -> String {
+    let decided = &feasible.decided;
+    let holds = if feasible.holds { "" } else { "not done: " };
+    format!("{holds}{} ({}, {})", decided.reason, decided.by, decided.date)
 }
 
 const STYLE: &str = "\
@@ -118,8 +138,8 @@ pub fn html(document: &Document) -> String {
                 .map(|sentence| format!("<span id=\"{}\">{}</span>", sentence.id, escaped(&sentence.text)))
                 .collect();
             let _ = writeln!(out, "{}</p>", sentences.join(" "));
-            if let Some(feasible) = &clause.feasible {
-                let _ = writeln!(out, "<p><em>Where feasible:</em> {}</p>", escaped(feasible));
+            if let Some(decided) = &clause.feasible {
+                let _ = writeln!(out, "<p><em>Where feasible:</em> {}</p>", escaped(&feasible(decided)));
             }
             let _ = write!(out, "<p class=\"why\">{}</p>\n</section>\n", escaped(&why(clause)));
         }

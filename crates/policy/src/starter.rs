@@ -64,7 +64,7 @@ pub fn starter(catalogue: &Catalogue, answers: &Answers) -> Files {
     let mut decisions = String::from(
         "# What somebody decided, with the reason, who, and when.\n\
          # [[keep]] keeps a clause that no chosen framework requires; [[drop]] notes that one was left out on purpose;\n\
-         # [[feasible]] says what `where feasible` means here.\n",
+         # [[feasible]] says what `where feasible` means here: whether it holds, and where; or why it does not.\n",
     );
     let needed = catalogue.clauses().filter(|clause| {
         clause.feasible && clause.frameworks.keys().any(|framework| answers.frameworks.contains(framework))
@@ -72,7 +72,7 @@ pub fn starter(catalogue: &Catalogue, answers: &Answers) -> Files {
     for clause in needed {
         let _ = write!(
             decisions,
-            "\n# {}: {}\n[[feasible]]\nclause = \"{}\"\nreason = \"TODO\"\nby = \"TODO\"\ndate = \"TODO\"\n",
+            "\n# {}: {}\n[[feasible]]\nclause = \"{}\"\nholds = true\nreason = \"TODO\"\nby = \"TODO\"\ndate = \"TODO\"\n",
             clause.id, clause.guidance, clause.id
         );
     }

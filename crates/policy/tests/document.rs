@@ -131,6 +131,9 @@ fn the_company_has_a_name_whatever_the_clauses_say() {
     let text = files["parameters.toml"].replace("company = \"Acme, Inc.\"\n", "");
     files.insert("parameters.toml".into(), text);
     assert_eq!(codes(read(&files)), [("parameter-missing", "company".to_owned())]);
+    // Many clauses need it, and it is missed once.
+    let missing = with("parameters.toml", "company = \"Acme, Inc.\"\n", "");
+    assert_eq!(codes(read(&missing)), [("parameter-missing", "company".to_owned())]);
 }
 
 #[test]

@@ -76,7 +76,7 @@ const FAULTS: &[Fault] = &[
     (
         "decisions.toml",
         "reason = \"on",
-        "reason = \"Accounts that reach production are off unless somebody else has switched them on for a reason and a time.\" #",
+        "reason = \"Nobody holds such access until a second person grants it, for a reason and up to an hour that are written down.\" #",
         "guidance-published",
         "RR-2",
         Some(9),

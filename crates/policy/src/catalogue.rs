@@ -100,6 +100,17 @@ pub enum Hold {
     Attested,
 }
 
+impl Hold {
+    /// Its letter in lists of clauses.
+    pub const fn letter(self) -> &'static str {
+        match self {
+            Self::Enforced => "E",
+            Self::Detected => "D",
+            Self::Attested => "A",
+        }
+    }
+}
+
 /// A wording that holds when facts are so.
 #[derive(Clone, Debug)]
 pub struct Variant {

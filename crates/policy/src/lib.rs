@@ -11,6 +11,7 @@ mod control;
 mod decide;
 mod diff;
 mod document;
+mod evidence;
 mod files;
 mod finding;
 mod framework;
@@ -19,6 +20,7 @@ mod observed;
 mod oscal;
 mod parameter;
 mod published;
+mod registry;
 mod render;
 mod source;
 mod starter;
@@ -28,6 +30,10 @@ pub use catalogue::{Catalogue, CatalogueError, Clause, ClauseId, Hold, Section, 
 pub use decide::{Chosen, Decided, Feasible};
 pub use diff::{Change, ClauseChange, Difference, Word, compare};
 pub use document::{Document, DocumentClause, DocumentSection, Sentence, lint};
+pub use evidence::{
+    Assessment, CheckFinding, CheckState, ClauseState, Exception, Known, Latest, Observation, Seen,
+    SentenceState, State, assess, check_state, latest,
+};
 pub use files::Files;
 pub use finding::{Code, Finding};
 pub use framework::Framework;
@@ -35,6 +41,7 @@ pub use manifest::{ClauseHash, Manifest};
 pub use observed::Observed;
 pub use oscal::{OSCAL_VERSION, oscal_catalog, oscal_profile};
 pub use parameter::{Parameter, ParameterKind, Value};
+pub use registry::{Check, CheckKind, Control, Holds, OWN_WORDING, Registry, clauses_markdown};
 pub use render::{html, markdown};
 pub use source::MAX_FILE_BYTES;
 pub use starter::{Answers, starter};

@@ -118,6 +118,15 @@ actions! {
     SubjectErase "subject.erase" Platform;
     SafeguardList "safeguard.list" Platform;
     SafeguardApprove "safeguard.approve" Platform;
+    PolicyRead "policy.read" Platform;
+    PolicyPropose "policy.propose" Platform;
+    PolicyApprove "policy.approve" Platform;
+    PolicyAcknowledge "policy.acknowledge" Platform;
+    EvidenceRead "evidence.read" Platform;
+    EvidenceAsk "evidence.ask" Platform;
+    EvidenceAttest "evidence.attest" Platform;
+    ExceptionSet "exception.set" Platform;
+    ExceptionEnd "exception.end" Platform;
     ReviewList "review.list" Platform;
     ReviewSign "review.sign" Platform;
 }

@@ -77,7 +77,7 @@ impl Access {
 
     /// Authorizes an act on the platform, and gives the operator's scope for it. A client is refused by
     /// the policies; the type has no scope to give it either.
-    pub(crate) async fn operate<'a>(
+    pub async fn operate<'a>(
         &self,
         by: &'a Principal,
         action: Action,

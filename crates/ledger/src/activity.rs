@@ -244,6 +244,18 @@ catalogue! {
     SafeguardWeaken "safeguard.weaken" DetectionFinding 1 "Create" High ["AO-1"] "a setting that keeps the record of what is done was weakened or switched off: two operators approve that, or administrative acts wait.";
     SafeguardApprove "safeguard.approve" EntityManagement 3 "Update" Medium ["AO-1" "AO-4"] "an operator approves that a safeguard is weaker.";
     SafeguardList "safeguards.list" EntityManagement 2 "Read" Informational ["RR-5"] "safeguards are listed.";
+    PolicyPropose "policy.propose" EntityManagement 1 "Create" Medium ["PD-1" "PD-2"] "a version of the policy is put up for approval.";
+    PolicyApprove "policy.approve" EntityManagement 99 "" Medium ["PD-2"] "somebody other than its author approves a version of the policy.";
+    PolicyAdopt "policy.adopt" EntityManagement 99 "" Medium ["PD-1" "PD-2"] "a version of the policy is adopted: its approvals are complete.";
+    PolicyAcknowledge "policy.acknowledge" EntityManagement 99 "" Low ["PD-2"] "somebody acknowledges a version of the policy.";
+    PolicyRead "policy.read" EntityManagement 2 "Read" Informational ["PD-3"] "versions of the policy are read.";
+    EvidenceObserve "evidence.observe" EntityManagement 1 "Create" Informational ["PD-3"] "a check was made: `seen` says what was seen.";
+    EvidenceAsk "evidence.ask" EntityManagement 99 "" Informational ["PD-3"] "somebody asks for a check to be made now.";
+    EvidenceRead "evidence.read" EntityManagement 2 "Read" Informational ["PD-3"] "what is known of the policy's sentences is read.";
+    FindingOpen "finding.open" DetectionFinding 1 "Create" High ["PD-3" "CD-9"] "a check failed that had not: something is not as the policy says.";
+    FindingClose "finding.close" DetectionFinding 3 "Close" Low ["PD-3"] "a check that had failed passes again.";
+    ExceptionSet "exception.set" EntityManagement 1 "Create" Medium ["PD-3"] "somebody answers for a clause that is not held, or does not apply, until a day.";
+    ExceptionEnd "exception.end" EntityManagement 4 "Delete" Low ["PD-3"] "an exception is ended before its day.";
     LogUnwitnessed "log.unwitnessed" DetectionFinding 1 "Create" High ["AO-2"] "no quorum of witnesses stands by the log: administrative acts wait.";
     LogWitnessed "log.witnessed" ApplicationLifecycle 99 "" Low ["AO-2"] "the quorum of witnesses stands by the log again.";
     LogFork "log.fork" DetectionFinding 1 "Create" Critical ["AO-2" "CD-2"] "a witness keeps another past of the log than this server: nothing is signed any more.";
@@ -270,6 +282,7 @@ impl Activity {
                 | Self::KeyRotate
                 | Self::KeyRetire
                 | Self::SubjectErase
+                | Self::ExceptionSet
         )
     }
 

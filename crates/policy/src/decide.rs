@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet, btree_map::Entry};
 
 use base::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     Clause, ClauseId, Code, Framework,
@@ -20,7 +20,7 @@ const MIN_REASON_CHARS: usize = 10;
 const MAX_REASON_CHARS: usize = 1_000;
 
 /// Somebody's decision.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Decided {
     /// Why.
     pub reason: String,
@@ -31,7 +31,7 @@ pub struct Decided {
 }
 
 /// What "where feasible" means here.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Feasible {
     /// Whether it is feasible, and done.
     pub holds: bool,
@@ -41,7 +41,7 @@ pub struct Feasible {
 }
 
 /// Why a clause is in the document.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Chosen {
     /// These frameworks require it.

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     Catalogue, Clause, ClauseId, Code, Files, Finding, Framework, Observed, Segment, Template, Value,
@@ -26,7 +26,7 @@ const COMPANY: &str = "company";
 const WHERE_FEASIBLE: &str = "where feasible";
 
 /// A sentence, with an id that evidence refers to.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sentence {
     /// `CD-8.1`.
     pub id: String,
@@ -35,7 +35,7 @@ pub struct Sentence {
 }
 
 /// A clause as it is published.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DocumentClause {
     /// Its id.
     pub id: ClauseId,
@@ -53,7 +53,7 @@ pub struct DocumentClause {
 }
 
 /// A section as it is published.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DocumentSection {
     /// Its id.
     pub id: String,
@@ -64,7 +64,7 @@ pub struct DocumentSection {
 }
 
 /// A policy without a fault. Nothing outside of this crate makes one, but [`Document::read`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Document {
     /// Its title.

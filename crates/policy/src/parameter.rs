@@ -46,7 +46,7 @@ pub struct Parameter {
 }
 
 /// A value of a parameter.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Value {
     /// A name, a choice, a frequency or a duration.

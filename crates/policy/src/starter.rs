@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use crate::{Catalogue, Files, Framework};
+use crate::{Catalogue, Document, Files, Framework, Observed};
 
 /// What is known of whoever begins a policy.
 #[derive(Clone, Debug, Default)]
@@ -83,4 +83,44 @@ pub fn starter(catalogue: &Catalogue, answers: &Answers) -> Files {
         ("decisions.toml".to_owned(), decisions),
         ("wording.toml".to_owned(), wording.to_owned()),
     ])
+}
+
+/// A document with every clause, and examples for what an organisation fills in: what is shown while none was put up. None
+/// if the catalogue's own examples are refused, which a test rules out.
+pub fn specimen(catalogue: &Catalogue) -> Option<Document> {
+    let answers = Answers {
+        company: "Example organisation".to_owned(),
+        author: "nobody".to_owned(),
+        frameworks: Framework::ALL.to_vec(),
+        effective: "2026-01-01".to_owned(),
+        next_review: "2027-01-01".to_owned(),
+    };
+    let mut files = starter(catalogue, &answers);
+    if let Some(parameters) = files.get_mut("parameters.toml") {
+        for parameter in catalogue.parameters() {
+            let (left, filled) = (
+                format!("\n{} = \"TODO\"", parameter.name),
+                format!("\n{} = {}", parameter.name, parameter.example),
+            );
+            *parameters = parameters.replace(&left, &filled);
+        }
+    }
+    if let Some(decisions) = files.get_mut("decisions.toml") {
+        *decisions = decisions
+            .replace("date = \"TODO\"", "date = \"2026-01-01\"")
+            .replace("\"TODO\"", "\"An example: nobody has decided yet.\"");
+    }
+    Document::read(&files, catalogue, &Observed::default()).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_specimen_has_every_clause() {
+        let catalogue = Catalogue::load().unwrap();
+        let specimen = specimen(&catalogue).expect("examples are values");
+        assert_eq!(specimen.clauses().count(), catalogue.clauses().count());
+    }
 }

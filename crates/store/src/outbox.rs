@@ -10,14 +10,15 @@ const ADD_REVIEW: &str = "INSERT INTO review (event, activity, actor, object_kin
     VALUES ($1, $2, $3, $4, $5, $6, $7)";
 const ADD_PENDING: &str = "INSERT INTO outbox (seq, seal) VALUES ($1, $2)";
 
-/// Adds one event. A crash before the transaction commits takes the change with it.
+/// Adds one event, with an id that was drawn before or a new one. A crash before the transaction commits takes the change with it.
 pub(crate) async fn append(
     write: &mut Write,
     store: &Store,
     origin: &Origin,
     act: Act,
+    id: Option<EventId>,
 ) -> Result<EventId, StoreError> {
-    let id = EventId::new(store.context())?;
+    let id = id.map_or_else(|| EventId::new(store.context()), Ok)?;
     let at = store.context().now();
     let activity = act.activity().name();
     let mut event = Event::new(id, at, origin.clone(), act);

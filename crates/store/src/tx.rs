@@ -48,6 +48,8 @@ pub struct SystemTx {
     write: engine::Write,
     store: Store,
     scope: SystemScope,
+    /// The id of the first event that it commits, if a row names it.
+    first: Option<EventId>,
 }
 
 /// Reads of platform tables, of one snapshot.
@@ -109,7 +111,7 @@ impl Tx {
     /// Makes everything durable, with the events that say so; at least one. The committed value
     /// carries the last event's id.
     pub async fn commit_all<T>(self, value: T, acts: Vec<Act>) -> Result<Committed<T>, StoreError> {
-        let event = finish(self.write, &self.store, self.scope.origin(), acts).await?;
+        let event = finish(self.write, &self.store, self.scope.origin(), acts, None).await?;
         Ok(Committed { value, event })
     }
     /// Makes changes of the keys' realm durable under an event that the data realm already holds.
@@ -168,13 +170,19 @@ impl SystemTx {
     pub async fn enqueue(&mut self, job: NewJob) -> Result<Option<JobId>, StoreError> {
         job::add(&mut self.write, self.store.context(), None, job).await
     }
+    /// The id of the first event that it will commit, for rows that name it.
+    pub fn event_id(&mut self) -> Result<EventId, StoreError> {
+        let id = self.first.map_or_else(|| EventId::new(self.store.context()), Ok)?;
+        self.first = Some(id);
+        Ok(id)
+    }
     /// Makes everything durable, with the event that says so.
     pub async fn commit<T>(self, value: T, act: Act) -> Result<Committed<T>, StoreError> {
         self.commit_all(value, vec![act]).await
     }
     /// Makes everything durable, with the events that say so; at least one.
     pub async fn commit_all<T>(self, value: T, acts: Vec<Act>) -> Result<Committed<T>, StoreError> {
-        let event = finish(self.write, &self.store, self.scope.origin(), acts).await?;
+        let event = finish(self.write, &self.store, self.scope.origin(), acts, self.first).await?;
         Ok(Committed { value, event })
     }
     /// Makes changes of the keys' realm durable under an event that the data realm already holds.
@@ -223,13 +231,14 @@ async fn finish(
     store: &Store,
     origin: &Origin,
     acts: Vec<Act>,
+    mut first: Option<EventId>,
 ) -> Result<EventId, StoreError> {
     if store.realm() != Realm::Data {
         return Err(StoreError::Statement("events live in the data realm: use commit_recorded".to_owned()));
     }
     let mut last = None;
     for act in acts {
-        let added = outbox::append(&mut write, store, origin, act).await;
+        let added = outbox::append(&mut write, store, origin, act, first.take()).await;
         last = Some(store.note(added)?);
     }
     let event = last.ok_or_else(|| StoreError::Event("a change needs at least one".to_owned()))?;
@@ -245,7 +254,7 @@ async fn refuse(
     act: Act,
 ) -> Result<Refused, StoreError> {
     write.undo().await?;
-    finish(write, store, origin, vec![act]).await.map(Refused)
+    finish(write, store, origin, vec![act], None).await.map(Refused)
 }
 
 async fn commit_under<T>(
@@ -277,7 +286,7 @@ impl Store {
     /// Starts changes on platform tables.
     pub async fn system(&self, scope: &SystemScope) -> Result<SystemTx, StoreError> {
         let write = self.note(self.database().write(None).await)?;
-        Ok(SystemTx { write, store: self.clone(), scope: scope.clone() })
+        Ok(SystemTx { write, store: self.clone(), scope: scope.clone(), first: None })
     }
     /// Starts reads of platform tables.
     pub async fn system_read(&self, _scope: &SystemScope) -> Result<SystemReadTx, StoreError> {
@@ -290,12 +299,12 @@ impl Store {
     /// Makes several events durable at once; at least one.
     pub async fn record_all(&self, scope: &Scope, acts: Vec<Act>) -> Result<Recorded, StoreError> {
         let write = self.note(self.database().write(Some(scope.account().as_bytes())).await)?;
-        finish(write, self, scope.origin(), acts).await.map(Recorded)
+        finish(write, self, scope.origin(), acts, None).await.map(Recorded)
     }
     /// Makes an event of the platform durable by itself.
     pub async fn record_system(&self, scope: &SystemScope, act: Act) -> Result<Recorded, StoreError> {
         let write = self.note(self.database().write(None).await)?;
-        finish(write, self, scope.origin(), vec![act]).await.map(Recorded)
+        finish(write, self, scope.origin(), vec![act], None).await.map(Recorded)
     }
 }
 

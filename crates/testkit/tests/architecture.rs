@@ -20,11 +20,12 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("keys", &["base", "ledger", "store"]),
     ("access", &["base", "ledger", "store", "keys"]),
     ("vault", &["base", "ledger", "store", "keys", "access"]),
+    ("watch", &["base", "ledger", "store", "access", "policy"]),
     ("witness", &["base", "ledger"]),
     ("policy", &["base"]),
     ("rules", &["base", "ledger"]),
-    ("web", &["base", "ledger", "store", "keys", "access", "vault", "witness"]),
-    ("tenet", &["base", "policy", "ledger", "store", "keys", "access", "vault", "witness", "rules", "web"]),
+    ("web", &["base", "policy", "ledger", "store", "keys", "access", "vault", "watch", "witness"]),
+    ("tenet", &["base", "policy", "ledger", "store", "keys", "access", "vault", "watch", "witness", "rules", "web"]),
     ("testkit", &["base", "ledger", "store"]),
 ];
 

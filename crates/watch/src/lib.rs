@@ -1,0 +1,160 @@
+//! The adopted policy, and what is observed of it: versions and who approved and acknowledged them; observations of checks,
+//! and the findings that follow; exceptions. It owns the chain from a clause to its evidence: clause, control, check,
+//! observation, finding.
+//!
+//! What holds is what the log says (`events.rs`); the tables find it again, and a row that no event confirms counts for
+//! nothing. It does not know how a check is made: whoever wires a server brings [`Probe`]s.
+
+mod acknowledge;
+mod approve;
+mod assess;
+mod error;
+mod events;
+mod except;
+mod job;
+mod observe;
+mod propose;
+mod read;
+
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, PoisonError, RwLock},
+};
+
+use access::Access;
+use base::Timestamp;
+use ledger::{EventQuery, OutcomeWord};
+use policy::{Catalogue, Document, Files, Observed, Registry};
+use serde::{Deserialize, Serialize};
+use store::Store;
+
+pub use acknowledge::{Asked, Outstanding, staff};
+pub use assess::Assessed;
+pub use error::WatchError;
+pub use events::{
+    APPROVALS, Acknowledgement, Adoption, Approval, Standing, Version, exceptions, findings, observation,
+};
+pub use except::NewException;
+pub use job::{ChecksJob, LookFuture, Probe, Sight};
+pub use observe::{Attestation, MAX_OBSERVATIONS, ObservationPage};
+pub use read::{StoredVersion, VersionSummary};
+
+/// Most bytes of the files of a version.
+pub const MAX_FILES_BYTES: usize = 256 * 1024;
+/// Most characters of a reason or a summary.
+pub const MAX_TEXT_CHARS: usize = 200;
+
+/// The policy and what is observed of it. Cheap to clone.
+#[derive(Clone)]
+pub struct Watch(Arc<Inner>);
+
+struct Inner {
+    store: Store,
+    access: Access,
+    catalogue: Catalogue,
+    registry: Registry,
+    /// What this server runs with: statements that it contradicts are refused.
+    running: RwLock<Observed>,
+    /// Controls that are not there, because what they need is not configured.
+    absent: BTreeSet<String>,
+}
+
+/// What is stored of a version: its files, and the document that they made, so that it reads the same for ever.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Content {
+    /// The files, as they were given.
+    pub files: Files,
+    /// The document.
+    pub document: Document,
+}
+
+impl Watch {
+    /// Of a store's log. `running` is what the configuration says; `absent` are the controls that it does not install.
+    ///
+    /// # Errors
+    /// The catalogue or the registry is faulty.
+    pub fn open(
+        store: Store,
+        access: Access,
+        running: Observed,
+        absent: BTreeSet<String>,
+    ) -> Result<Self, WatchError> {
+        let catalogue = Catalogue::load()?;
+        let registry = Registry::load(&catalogue)?;
+        Ok(Self(Arc::new(Inner {
+            store,
+            access,
+            catalogue,
+            registry,
+            running: RwLock::new(running),
+            absent,
+        })))
+    }
+
+    /// Every clause that there is.
+    pub fn catalogue(&self) -> &Catalogue {
+        &self.0.catalogue
+    }
+    /// Every control and check that there is.
+    pub fn registry(&self) -> &Registry {
+        &self.0.registry
+    }
+    /// The controls that are not there.
+    pub fn absent(&self) -> &BTreeSet<String> {
+        &self.0.absent
+    }
+    /// The store.
+    pub fn store(&self) -> &Store {
+        &self.0.store
+    }
+    /// What this server runs with.
+    pub fn running(&self) -> Observed {
+        self.0.running.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What the log says of the policy's versions, of what happened until then.
+    pub async fn adoption(&self, until: Timestamp) -> Result<Adoption, WatchError> {
+        let events = self.0.store.recorded(&about("policy", until)).await?;
+        Ok(Adoption::fold(&events, until))
+    }
+
+    fn now(&self) -> Timestamp {
+        self.0.store.context().now()
+    }
+}
+
+/// What succeeded of one kind of activities, until then.
+fn about(noun: &str, until: Timestamp) -> EventQuery {
+    EventQuery {
+        activity: Some(noun.to_owned()),
+        outcome: Some(OutcomeWord::Success),
+        until: Some(Timestamp::from_micros(until.micros().saturating_add(1))),
+        ..EventQuery::default()
+    }
+}
+
+/// SHA-256 in hexadecimal digits.
+pub fn sha256(bytes: &[u8]) -> String {
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes);
+    digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A line that a person wrote, for an event: not empty, bounded, without control characters.
+fn line(field: &'static str, text: &str) -> Result<(), WatchError> {
+    let is_long = text.chars().count() > MAX_TEXT_CHARS || text.len() > 250;
+    if text.trim().is_empty()
+        || is_long
+        || text.chars().any(|one| one.is_control() || one == '"' || one == '\\')
+    {
+        let reason = "expected one line of 1 to 200 characters, without quotation marks and backslashes";
+        return Err(WatchError::Invalid { field, reason });
+    }
+    Ok(())
+}
+
+impl std::fmt::Debug for Watch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Watch")
+    }
+}

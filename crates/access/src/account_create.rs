@@ -2,7 +2,7 @@
 
 use base::{AccountId, Fault as _};
 use ledger::{Act, Activity};
-use store::{Committed, StoreError, platform};
+use store::{Committed, StoreError, SystemScope, platform};
 
 use crate::{
     Access, AccessError, Account, Action, Principal, Resource,
@@ -17,12 +17,22 @@ impl Access {
         name: &str,
     ) -> Result<Committed<Account>, AccessError> {
         let (scope, decision) = self.operate(by, Action::AccountCreate, &Resource::new()).await?;
+        self.make_account(scope, name, decision.policies()).await
+    }
+
+    /// Makes an account in the name of that scope.
+    pub(crate) async fn make_account(
+        &self,
+        scope: &SystemScope,
+        name: &str,
+        policies: Vec<String>,
+    ) -> Result<Committed<Account>, AccessError> {
         let account = AccountId::new(&self.0.context)?;
         let name = match check_name(name) {
             Ok(name) => name,
             Err(error) => {
                 let act = Act::refused(Activity::AccountCreate, object(account), error.code(), None);
-                self.0.store.record_system(scope, act.decided_by(decision.policies())).await?;
+                self.0.store.record_system(scope, act.decided_by(policies)).await?;
                 return Err(error);
             }
         };
@@ -52,7 +62,7 @@ impl Access {
         let made = Account { id: account, name: name.to_owned(), created: scope.now(), suspended: None };
         let act = Act::new(Activity::AccountCreate, object(account))
             .after(self.0.rows.account(account, name))
-            .decided_by(decision.policies());
+            .decided_by(policies);
         Ok(tx.commit(made, act).await?)
     }
 }

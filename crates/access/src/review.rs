@@ -168,6 +168,18 @@ impl Access {
         Ok(tx.commit(review, act).await?)
     }
 
+    /// How many privileged acts wait for their review, and how many of those are overdue.
+    pub async fn reviews_open(&self, scope: &SystemScope) -> Result<(u64, u64), AccessError> {
+        let count = platform!(
+            "SELECT count(*), coalesce(sum(CASE WHEN due_at < $1 THEN 1 ELSE 0 END), 0) FROM review \
+             WHERE reviewed_at IS NULL"
+        );
+        let now = self.0.store.context().now();
+        let row = self.0.store.system_read(scope).await?.row(count, &[now.into()]).await?;
+        let row = row.ok_or(AccessError::Internal("a count that is none"))?;
+        Ok((row.count(0)?, row.count(1)?))
+    }
+
     /// Says of each review that became overdue that it is, once. How many those were.
     pub async fn review_overdue(&self, scope: &SystemScope) -> Result<usize, AccessError> {
         let now = self.0.store.context().now();

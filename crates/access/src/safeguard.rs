@@ -178,6 +178,13 @@ impl Access {
         Ok(weaker)
     }
 
+    /// How many safeguards this server runs with, and which of them are weaker than what was accepted.
+    pub async fn safeguards_weak(&self) -> Result<(usize, Vec<&'static str>), AccessError> {
+        let states = self.states().await?;
+        let weak = states.iter().filter(|one| one.weakened).map(|one| one.name).collect();
+        Ok((states.len(), weak))
+    }
+
     /// The safeguards as this server runs with them, and what was accepted of each. An operator's act.
     pub async fn safeguard_list(&self, by: &Principal) -> Result<Vec<SafeguardState>, AccessError> {
         let (scope, decision) = self.operate(by, Action::SafeguardList, &Resource::new()).await?;

@@ -52,6 +52,15 @@ impl Holds {
     }
 }
 
+impl std::fmt::Display for Holds {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.sentence {
+            None => write!(f, "{}", self.clause),
+            Some(sentence) => write!(f, "{}.{sentence}", self.clause),
+        }
+    }
+}
+
 /// Who observes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

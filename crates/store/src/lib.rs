@@ -6,6 +6,7 @@
 
 mod clock;
 mod crash;
+mod drill;
 mod engine;
 mod error;
 mod guard;
@@ -24,6 +25,7 @@ mod search;
 mod sequencer;
 mod server;
 mod statement;
+mod survey;
 mod tx;
 mod value;
 mod witnessed;
@@ -55,6 +57,7 @@ pub use search::{EventOrder, EventPage, FoundEvent, MAX_EVENT_PAGE, MAX_RECORDED
 pub use sequencer::{Sequenced, Sequencer};
 pub use server::{BEAT, LastStop, ServerRow};
 pub use statement::{Platform, Scoped, check};
+pub use survey::Survey;
 pub use tx::{Committed, ReadTx, Recorded, Refused, SystemReadTx, SystemTx, Tx};
 pub use value::{Row, Value};
 pub use witnessed::{Missing, SignedHead, Witnessed, Witnessing};

@@ -16,6 +16,8 @@ pub(crate) const INDEXED_ENTRIES: Platform = platform!(
 const INDEX_OF: Platform =
     platform!("SELECT l.idx FROM log_entry l JOIN event e ON e.seq = l.seq WHERE e.id = $1");
 const SEALED: Platform = platform!("SELECT leaf, sealed FROM event WHERE id = $1");
+const OLDEST: Platform =
+    platform!("SELECT e.at FROM outbox o JOIN event e ON e.seq = o.seq ORDER BY o.seq LIMIT 1");
 const WAITING: Platform = platform!("SELECT count(*) FROM outbox");
 
 impl Store {
@@ -95,6 +97,12 @@ impl Store {
             .context
             .zip(sealed)
             .map(|(commitment, bytes)| (view.clone(), SealedContext { commitment, bytes })))
+    }
+
+    /// When the event happened that waits in the outbox for the longest; `None` if none waits.
+    pub async fn waiting_since(&self) -> Result<Option<base::Timestamp>, StoreError> {
+        let rows = self.log_rows(OLDEST, &[]).await?;
+        rows.first().map(|row| row.time(0)).transpose()
     }
 
     /// How many events wait in the outbox.

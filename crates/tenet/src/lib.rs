@@ -12,6 +12,7 @@ pub mod offline;
 pub mod output;
 pub mod pem;
 pub mod progress;
+mod running;
 pub mod server;
 mod sinks;
 pub mod witnesses;

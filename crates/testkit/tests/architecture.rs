@@ -25,7 +25,10 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("policy", &["base"]),
     ("rules", &["base", "ledger"]),
     ("web", &["base", "policy", "ledger", "store", "keys", "access", "vault", "watch", "witness"]),
-    ("tenet", &["base", "policy", "ledger", "store", "keys", "access", "vault", "watch", "witness", "rules", "web"]),
+    (
+        "tenet",
+        &["base", "policy", "ledger", "store", "keys", "access", "vault", "watch", "witness", "rules", "web"],
+    ),
     ("testkit", &["base", "ledger", "store"]),
 ];
 

@@ -354,7 +354,7 @@ impl Vault {
 
 /// Ids of that instant and later are not below it (RFC 9562 5.7: the first 48 bits are milliseconds).
 /// A millisecond more, so that what is due within it is looked at; the decision looks at the row.
-fn id_bound(instant: Timestamp) -> [u8; 16] {
+pub(crate) fn id_bound(instant: Timestamp) -> [u8; 16] {
     let millis = (instant.micros().max(0) / 1_000).saturating_add(1).to_be_bytes();
     let mut bound = [0u8; 16];
     bound.iter_mut().zip(millis.iter().skip(2)).for_each(|(to, from)| *to = *from);

@@ -4,7 +4,7 @@
 use std::{future::Future, pin::Pin};
 
 use access::{Action, Principal, Resource};
-use base::{Duration, JobId, Timestamp};
+use base::{Duration, JobId};
 use ledger::{Act, Activity, ObjectRef};
 use policy::{CheckKind, Seen};
 use serde::{Deserialize, Serialize};
@@ -17,6 +17,8 @@ const KIND: &str = "watch.checks";
 const EVERY: Duration = Duration::from_seconds(60);
 /// How long after a start the first ones are made.
 const FIRST: Duration = Duration::from_seconds(2);
+/// How soon one that could not tell is made again.
+const SOON: Duration = Duration::from_seconds(120);
 /// How long a probe may take.
 const LONGEST: Duration = Duration::from_seconds(60);
 const MAX_ATTEMPTS: u32 = 5;
@@ -128,8 +130,11 @@ impl ChecksJob {
         let now = self.watch.now();
         let mut read = self.watch.store().system_read(scope).await?;
         let latest = self.watch.newest(&mut read, id, now).await?;
-        let newest = [latest.definite, latest.unknown].into_iter().flatten().map(|one| one.received).max();
-        Ok(newest.is_none_or(|at: Timestamp| now >= at.plus(check.every)))
+        // One that could not tell is asked again soon.
+        let again = |one: &policy::Observation, after: Duration| now >= one.received.plus(after);
+        let definite = latest.definite.as_ref().is_none_or(|one| again(one, check.every));
+        let unknown = latest.unknown.as_ref().is_none_or(|one| again(one, SOON.min(check.every)));
+        Ok(definite && unknown)
     }
 
     async fn make(&self, scope: &SystemScope, probe: &dyn Probe) -> Result<(), WatchError> {

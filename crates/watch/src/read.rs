@@ -1,15 +1,19 @@
 //! Versions as they are stored, held against what the log says of them.
 
 use access::{Action, Principal, Resource};
-use base::Timestamp;
-use ledger::{Act, Activity, ObjectRef};
-use policy::{Document, Files, Manifest};
+use base::{Duration, Timestamp};
+use ledger::{Act, Activity, EventQuery, ObjectRef};
+use policy::{Document, Files, Finding, Manifest};
 use serde::{Deserialize, Serialize};
-use store::{SystemScope, platform};
+use store::{EventOrder, SystemScope, platform};
 
 use crate::{
-    Acknowledgement, Content, Outstanding, Standing, Version, Watch, WatchError, propose::NOUN, sha256,
+    APPROVALS, Acknowledgement, Content, Outstanding, Standing, Version, Watch, WatchError, about,
+    propose::NOUN, sha256,
 };
+
+/// How long somebody has to acknowledge a version, from when it is in effect or from when they came.
+const ACKNOWLEDGED_WITHIN: Duration = Duration::from_days(30);
 
 /// A version, and how it stands.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,6 +60,76 @@ impl Watch {
         let is_whole = sha256(text.as_bytes()) == version.content
             && content.document.manifest().sha256 == version.sha256;
         if is_whole { Ok(content) } else { Err(WatchError::Damaged("a version of the policy")) }
+    }
+
+    /// The version in effect, and everything that what runs says against it; none if no version is in effect.
+    pub async fn contradictions(
+        &self,
+        scope: &SystemScope,
+    ) -> Result<Option<(u32, Vec<Finding>)>, WatchError> {
+        let now = self.now();
+        let adoption = self.adoption(now).await?;
+        let Some(version) = adoption.in_effect(now) else { return Ok(None) };
+        let content = self.content(scope, version).await?;
+        let found =
+            Document::read(&content.files, self.catalogue(), &self.running()).err().unwrap_or_default();
+        Ok(Some((version.version, found)))
+    }
+
+    /// Within which time stored data is to be had, if the version in effect says so.
+    pub async fn retrieval_time(&self, scope: &SystemScope) -> Result<Option<Duration>, WatchError> {
+        let now = self.now();
+        let adoption = self.adoption(now).await?;
+        let Some(version) = adoption.in_effect(now) else { return Ok(None) };
+        let content = self.content(scope, version).await?;
+        let seconds = content.document.parameters.get("retrieval_time").and_then(policy::Value::seconds);
+        Ok(seconds.and_then(|seconds| i64::try_from(seconds).ok()).map(Duration::from_seconds))
+    }
+
+    /// What is wrong with how the version in effect was adopted: a line for each thing, and how many things were looked at.
+    pub async fn adoption_faults(&self, scope: &SystemScope) -> Result<(u64, Vec<String>), WatchError> {
+        let now = self.now();
+        let adoption = self.adoption(now).await?;
+        let Some(version) = adoption.in_effect(now) else {
+            return Ok((1, vec!["no version is in effect".to_owned()]));
+        };
+        let mut faults = Vec::new();
+        if version.approvals.len() < APPROVALS {
+            faults.push("it lacks approvals".to_owned());
+        }
+        if version.next_review <= now {
+            faults.push("its review is overdue".to_owned());
+        }
+        let from = version.in_effect_from().unwrap_or(now);
+        let outstanding = self.outstanding(scope, &adoption, version, now).await?;
+        for person in outstanding.waiting() {
+            if now >= from.max(person.since).plus(ACKNOWLEDGED_WITHIN) {
+                faults.push(format!("{} has not acknowledged it", person.who));
+            }
+        }
+        Ok((2 + outstanding.people.len() as u64, faults))
+    }
+
+    /// The checks of which the log has a newer observation than is stored, and how many were looked at.
+    pub async fn incomplete(&self, scope: &SystemScope) -> Result<(u64, Vec<String>), WatchError> {
+        let now = self.now();
+        let mut missing = Vec::new();
+        let mut examined = 0;
+        for (_, check) in self.registry().checks() {
+            examined += 1;
+            let query =
+                EventQuery { object: Some(check.id.clone()), ..about(Activity::EvidenceObserve.name(), now) };
+            let page = self.store().search_events(&query, EventOrder::NewestFirst, None, 1).await?;
+            let Some(newest) = page.found.first() else { continue };
+            let mut read = self.store().system_read(scope).await?;
+            let latest = self.newest(&mut read, &check.id, now).await?;
+            let stored =
+                [latest.definite, latest.unknown].into_iter().flatten().map(|one| one.received).max();
+            if stored.is_none_or(|at| at < newest.event.time) {
+                missing.push(check.id.clone());
+            }
+        }
+        Ok((examined, missing))
     }
 
     /// Every version, the newest first. An operator's act.

@@ -17,6 +17,7 @@ use ledger::{Act, Activity, LogSigner, ObjectRef};
 use store::{Store, StoreError, SystemScope};
 use tokio::sync::Semaphore;
 use vault::Vault;
+use watch::Watch;
 
 use crate::{
     Limits,
@@ -40,6 +41,8 @@ pub struct AppParts {
     pub access: Access,
     /// Customers' data.
     pub vault: Vault,
+    /// The policy, and what is observed of it.
+    pub watch: Watch,
     /// The keys, for their status and rotation.
     pub keys: Keys,
     /// The data realm: the log is served from it.
@@ -153,6 +156,9 @@ impl App {
     }
     pub(crate) fn vault(&self) -> &Vault {
         &self.0.parts.vault
+    }
+    pub(crate) fn watch(&self) -> &Watch {
+        &self.0.parts.watch
     }
     pub(crate) fn keys(&self) -> &Keys {
         &self.0.parts.keys

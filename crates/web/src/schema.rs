@@ -49,6 +49,7 @@ texts! {
     ActorText "^(anonymous|(cli|opr|srv)_[0-7][0-9a-hjkmnp-tv-z]{25})$" "cli_01knk0m3a0e9x8c5m3q8d2v7zt" "Who acted: a client, an operator, or a server of Tenet.";
     PublicKeyText "^[A-Za-z0-9_-]{43}$" "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo" "An Ed25519 public key: 32 bytes in base64url without padding (RFC 8037).";
     ScopeText "^[a-z]+:[a-z]+( [a-z]+:[a-z]+)*$" "records:read records:write" "Scopes, separated by single spaces (RFC 6749 3.3).";
+    HashText "^[0-9a-f]{64}$" "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08" "SHA-256 in hexadecimal digits.";
     LevelText "^[a-z0-9-]{1,32}$" "confidential" "A classification: one of the installation's levels.";
     EtagText "^(\\*|\"[0-9]{1,18}\")$" "\"3\"" "An entity tag that was handed out as `ETag`, or `*`.";
     IdempotencyKeyText "^[!-~]{1,255}$" "8e03978e-40d5-43e8-bc93-6894a57f9324" "A key by which a request that is sent again is known: 1 to 255 visible ASCII characters.";

@@ -2,6 +2,7 @@
 
 mod data;
 mod events;
+mod evidence;
 mod ledger;
 mod platform;
 mod policy;
@@ -13,12 +14,13 @@ use clap::{Parser, Subcommand};
 
 pub use data::{Locate, ObjectCommand, RecordCommand, RecordSource, RepositoryCommand, RepositoryCreate};
 pub use events::{EventFilter, EventFormat, Report, WorkingHours};
+pub use evidence::{Attest, EvidenceCommand, Except, WhichEvidence};
 pub use ledger::{LogCommand, LogPlace, VerifyCertificate};
 pub use platform::{
     AccountCommand, ClientCommand, ClientCreate, ClientCredential, KeysCommand, OperatorCommand,
     ProfileCommand, ReviewCommand, SafeguardCommand, SubjectCommand,
 };
-pub use policy::{ExportFormat, FrameworkArg, PolicyCommand, PolicyFormat, PolicyInit};
+pub use policy::{ControlsFormat, ExportFormat, FrameworkArg, PolicyCommand, PolicyFormat, PolicyInit};
 pub use reference::reference;
 pub use refusal::{is_answer, refusal, wants_json};
 pub use serve::{ConfigCommand, Quickstart, RulesCommand, SettingArgs, WitnessArgs};
@@ -162,6 +164,9 @@ Ctrl-C lets requests end, then stops.")]
     /// The data protection policy, as data
     #[command(subcommand)]
     Policy(PolicyCommand),
+    /// What is known of the policy: states, observations, findings, evidence for auditors
+    #[command(subcommand)]
+    Evidence(EvidenceCommand),
     /// The configuration
     #[command(subcommand)]
     Config(ConfigCommand),

@@ -43,6 +43,15 @@ pub enum PolicyFormat {
     Html,
 }
 
+/// In which form controls are listed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ControlsFormat {
+    /// A table
+    Table,
+    /// Markdown, by clause
+    Md,
+}
+
 /// In which form for other tools.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum ExportFormat {
@@ -163,6 +172,74 @@ Examples:
         /// The new version's directory
         #[arg(value_name = "NEW")]
         new: PathBuf,
+    },
+    /// Put a version up for approval
+    #[command(after_help = "\
+Examples:
+  tenet policy adopt policy
+  tenet policy adopt policy --json | jq -r .sha256
+
+The server refuses a version that lint finds something wrong with, or that what it runs with
+contradicts. Another administrator approves it: `tenet policy approve`. It is in effect from the day
+that it names.")]
+    Adopt {
+        /// The policy's directory
+        #[arg(value_name = "DIR")]
+        directory: PathBuf,
+    },
+    /// Approve a version that somebody else put up
+    #[command(after_help = "\
+Examples:
+  tenet policy versions
+  tenet policy approve 2
+  tenet policy approve 2 --sha256 9f86d081...
+
+It shows what changed since the version in effect, and asks, unless --sha256 says what was looked at.")]
+    Approve {
+        /// The version
+        version: u32,
+        /// The hash of what was looked at, as `tenet policy versions` and `tenet policy show` say it
+        #[arg(long, value_name = "HASH")]
+        sha256: Option<String>,
+    },
+    /// Acknowledge the version in effect, as yourself
+    #[command(after_help = "\
+Examples:
+  tenet policy acknowledge
+  tenet policy acknowledge 2 --sha256 9f86d081...
+
+It shows the clauses that you have not acknowledged as they read now, and asks, unless --sha256 says
+what was read. Of a new version you are asked only for what changed.")]
+    Acknowledge {
+        /// The version [default: the one in effect]
+        version: Option<u32>,
+        /// The hash of what was read
+        #[arg(long, value_name = "HASH")]
+        sha256: Option<String>,
+    },
+    /// List the versions that were put up and adopted, and who has to acknowledge them
+    #[command(after_help = "\
+Examples:
+  tenet policy versions
+  tenet policy versions 2
+  tenet policy versions 2 --out policy-2")]
+    Versions {
+        /// One of them, with who approved and acknowledged it
+        version: Option<u32>,
+        /// A new directory for its files
+        #[arg(long, value_name = "DIR", requires = "version")]
+        out: Option<PathBuf>,
+    },
+    /// List the controls that hold clauses, and what is checked of each
+    #[command(after_help = "\
+Examples:
+  tenet policy controls
+  tenet policy controls --format md > docs/clauses.md
+  tenet policy controls --json | jq -r .[].checks[].id")]
+    Controls {
+        /// In which form; `md` is a page by clause
+        #[arg(long, value_enum, default_value = "table")]
+        format: ControlsFormat,
     },
     /// List the clauses that there are, and what requires each
     #[command(after_help = "\

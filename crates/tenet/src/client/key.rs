@@ -32,7 +32,11 @@ pub enum KeyFileError {
 impl ClientKey {
     /// A new key.
     pub fn generate(context: &Context) -> Result<Self, KeyFileError> {
-        let seed = Secret::new(context.random::<32>()?);
+        Self::from_seed(&Secret::new(context.random::<32>()?))
+    }
+
+    /// The key of a seed.
+    pub(crate) fn from_seed(seed: &Secret<[u8; 32]>) -> Result<Self, KeyFileError> {
         let mut pkcs8 = PKCS8_PREFIX.to_vec();
         pkcs8.reserve_exact(32);
         pkcs8.extend_from_slice(seed.expose());

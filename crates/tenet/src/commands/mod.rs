@@ -1,11 +1,13 @@
 //! What each command does. One file a group; each ends by printing through `output`.
 
 mod account;
+mod adopt;
 mod chart;
 mod client;
 mod config;
 mod enrol;
 mod events;
+mod evidence;
 mod extract;
 mod forward;
 mod gaps;
@@ -13,6 +15,8 @@ mod keys;
 mod log;
 mod object;
 mod operator;
+mod pack;
+mod pack_verify;
 mod policy;
 mod profile;
 mod quickstart;
@@ -87,7 +91,6 @@ pub fn run(cli: Cli, environment: Environment, context: Context) -> Result<(), F
         Command::Up(arguments) => up::run(&session, &arguments),
         Command::Witness(arguments) => witness::run(&session, &arguments),
         Command::Rules(command) => rules::run(&session, command),
-        Command::Policy(command) => policy::run(&session, command),
         Command::Config(command) => config::run(&session, command),
         Command::Profile(command) => profile::run(&session, command),
         Command::VerifyCertificate(arguments) => verify_certificate::run(&session, &arguments),
@@ -112,6 +115,8 @@ async fn online(session: &Session, command: Command) -> Result<(), Failure> {
         Command::Object(command) => object::run(session, command).await,
         Command::Keys(command) => keys::run(session, command).await,
         Command::Log(command) => log::run(session, command).await,
+        Command::Policy(command) => policy::run(session, command).await,
+        Command::Evidence(command) => evidence::run(session, command).await,
         // The rest needs no runtime of this kind and is dealt with by `run`.
         _ => Ok(()),
     }

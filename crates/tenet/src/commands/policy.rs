@@ -8,31 +8,31 @@ use std::{
 
 use base::Duration;
 use policy::{
-    Answers, Catalogue, Change, Document, Files, Finding, Framework, Hold, MAX_FILE_BYTES, Observed, Word,
+    Answers, Catalogue, Change, Document, Files, Finding, Framework, Hold, MAX_FILE_BYTES, Observed,
+    Registry, Word,
 };
 use serde_json::{Value, json};
 
-use super::Session;
+use super::{Session, adopt};
 use crate::{
-    cli::{ExportFormat, FrameworkArg, PolicyCommand, PolicyFormat, PolicyInit},
-    config::{self, Config},
+    cli::{ControlsFormat, ExportFormat, FrameworkArg, PolicyCommand, PolicyFormat, PolicyInit},
+    config,
     failure::{Exit, Failure},
     input::read_text,
     output::{self, Column},
-    witnesses::read_policy,
+    running,
 };
 
 /// Most files of a policy's directory that are looked at.
 const MAX_FILES: usize = 64;
-/// How data is deleted here.
-const DELETION: &str = "cryptographic erasure";
 
 const FINDINGS: &[Column] = &[("file", "/file"), ("line", "/line"), ("key", "/key"), ("what", "/message")];
 const CLAUSES: &[Column] =
     &[("clause", "/clause"), ("title", "/title"), ("held", "/hold"), ("required by", "/required_by")];
+const CONTROLS: &[Column] = &[("control", "/id"), ("holds", "/clauses"), ("checks", "/check_ids")];
 const SHOWN: &[Column] = &[("clause", "/clause"), ("title", "/title"), ("sha256", "/sha256")];
 
-pub(super) fn run(session: &Session, command: PolicyCommand) -> Result<(), Failure> {
+pub(super) async fn run(session: &Session, command: PolicyCommand) -> Result<(), Failure> {
     let catalogue = Catalogue::load().map_err(|error| {
         Failure::new(Exit::Failure, "catalogue", "the catalogue can't be read").why(error.to_string())
     })?;
@@ -40,7 +40,7 @@ pub(super) fn run(session: &Session, command: PolicyCommand) -> Result<(), Failu
         PolicyCommand::Init(arguments) => init(session, &catalogue, &arguments),
         PolicyCommand::Lint { directory, running, settings } => {
             let observed = if running {
-                observed(&config::load(&settings.arguments(), &session.environment)?.config)?
+                running::observed(&config::load(&settings.arguments(), &session.environment)?.config)?
             } else {
                 Observed::default()
             };
@@ -60,6 +60,14 @@ pub(super) fn run(session: &Session, command: PolicyCommand) -> Result<(), Failu
             export(session, &catalogue, &read(&catalogue, &directory)?, &out)
         }
         PolicyCommand::Diff { old, new } => diff(session, &read(&catalogue, &old)?, &read(&catalogue, &new)?),
+        PolicyCommand::Adopt { directory } => adopt::propose(session, &files(&directory)?).await,
+        PolicyCommand::Approve { version, sha256 } => adopt::approve(session, version, sha256).await,
+        PolicyCommand::Acknowledge { version, sha256 } => adopt::acknowledge(session, version, sha256).await,
+        PolicyCommand::Versions { version: None, .. } => adopt::versions(session).await,
+        PolicyCommand::Versions { version: Some(version), out } => {
+            adopt::version(session, version, out.as_deref()).await
+        }
+        PolicyCommand::Controls { format } => controls(session, &catalogue, format),
         PolicyCommand::Clauses { framework } => clauses(session, &catalogue, framework.map(Framework::from)),
     }
 }
@@ -127,23 +135,6 @@ fn lint(
     };
     Err(Failure::new(Exit::Usage, "policy-faulty", what)
         .remedy("correct each; `tenet policy lint` looks again"))
-}
-
-/// What the configuration says that a policy may contradict.
-fn observed(config: &Config) -> Result<Observed, Failure> {
-    let witnesses = match &config.ledger.witness_policy {
-        Some(path) => read_policy(path)?.witnesses().len(),
-        None => 0,
-    };
-    Ok(Observed {
-        // Every provider of keys that there is, a file or a token, is the organisation's own.
-        key_management: Some("company".to_owned()),
-        deletion_methods: Some(vec![DELETION.to_owned()]),
-        witnesses: Some(witnesses as u64),
-        time_servers: Some(config.clock.servers.len() as u64),
-        privileged_review_seconds: Some(config.review.due.value.seconds().unsigned_abs()),
-        ..Observed::default()
-    })
 }
 
 fn init(session: &Session, catalogue: &Catalogue, arguments: &PolicyInit) -> Result<(), Failure> {
@@ -290,6 +281,28 @@ fn clauses(session: &Session, catalogue: &Catalogue, framework: Option<Framework
         })
         .collect();
     session.out.list(&rows, CLAUSES)
+}
+
+fn controls(session: &Session, catalogue: &Catalogue, format: ControlsFormat) -> Result<(), Failure> {
+    let registry = Registry::load(catalogue).map_err(|error| {
+        Failure::new(Exit::Failure, "registry", "the registry of controls can't be read")
+            .why(error.to_string())
+    })?;
+    if format == ControlsFormat::Md {
+        return session.out.text(&policy::clauses_markdown(catalogue, &registry));
+    }
+    let row = |control: &policy::Control| {
+        let mut row = json!(control);
+        let clauses: Vec<String> = control.holds.iter().map(ToString::to_string).collect();
+        let checks: Vec<&str> = control.checks.iter().map(|check| check.id.as_str()).collect();
+        if let Some(map) = row.as_object_mut() {
+            map.insert("clauses".to_owned(), json!(clauses));
+            map.insert("check_ids".to_owned(), json!(checks));
+        }
+        row
+    };
+    let rows: Vec<Value> = registry.controls().iter().map(row).collect();
+    session.out.list(&rows, CONTROLS)
 }
 
 fn diff(session: &Session, old: &Document, new: &Document) -> Result<(), Failure> {

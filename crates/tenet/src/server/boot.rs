@@ -24,7 +24,9 @@ use crate::{
         blobs,
         clock::ClockWatch,
         duties::Duties,
-        listen, provider, safeguards, stop, stores,
+        evidence, listen,
+        probes::Grounds,
+        provider, safeguards, stop, stores,
         witnesses::Witnesses,
     },
     witnesses,
@@ -95,6 +97,7 @@ async fn start(loaded: &Loaded, context: &Context) -> Result<Server, Failure> {
     let address = listen::public_url(&config.server, port)?;
     let server = ServerId::new(context).map_err(|error| internal(&error))?;
     let opened = stores::open(loaded, &directory, context, server).await?;
+    let keys_store = opened.keys.clone();
     let provider = provider::open(&config.keys, &loaded.environment, &directory, context)?;
     let anonymous_time = config.lifecycle.anonymous_context.value;
     let key_limits = keys::Limits { anonymous_time, ..keys::Limits::default() };
@@ -137,8 +140,27 @@ async fn start(loaded: &Loaded, context: &Context) -> Result<Server, Failure> {
             "safeguards were weakened: administrative acts wait for two operators' approval"
         );
     }
+    let watch = evidence::open(&opened.data, &access, config)?;
+    let grounds = Grounds {
+        data: opened.data.clone(),
+        keys_store,
+        keys: keys.clone(),
+        access: access.clone(),
+        vault: vault.clone(),
+        watch: watch.clone(),
+        signer: Arc::clone(&signer),
+        context: context.clone(),
+        config: config.clone(),
+        directory: directory.path().to_owned(),
+        address: listen::reached_here(&listeners)?,
+        authority: authority.pem(),
+    };
+    let checks =
+        evidence::checks_job(&watch, grounds, &scope(Interface::Job, "checks are made by the clock")?)
+            .await?;
     let reconcile = reconcile_job(&opened.data, &signer, &access, &vault, config).await?;
-    let handlers = [keys.job_handlers(), vault.job_handlers(), access.job_handlers(), vec![reconcile]];
+    let handlers =
+        [keys.job_handlers(), vault.job_handlers(), access.job_handlers(), vec![reconcile, checks]];
     let runner = JobRunner::new(opened.data.clone(), handlers.into_iter().flatten().collect());
     let sequencer = Sequencer::new(opened.data.clone(), Arc::clone(&signer))
         .map_err(|error| Failure::fault("the log can't be continued", &error))?;
@@ -148,6 +170,7 @@ async fn start(loaded: &Loaded, context: &Context) -> Result<Server, Failure> {
     let app = App::new(AppParts {
         access: access.clone(),
         vault,
+        watch,
         keys: keys.clone(),
         store: opened.data.clone(),
         system: scope(Interface::Api, "the server records what nobody in particular did")?,

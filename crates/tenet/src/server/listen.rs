@@ -84,6 +84,18 @@ pub(crate) fn reached_at(config: &ServerConfig, public_url: &str, port: u16) -> 
     addresses
 }
 
+/// Where the first listener is reached from this machine.
+pub(crate) fn reached_here(listeners: &[TcpListener]) -> Result<SocketAddr, Failure> {
+    let bound = listeners.first().and_then(|one| one.local_addr().ok());
+    let mut bound = bound.ok_or_else(|| Failure::new(Exit::Failure, "listen", "nothing is listened on"))?;
+    if bound.ip().is_unspecified() {
+        let ip =
+            if bound.is_ipv4() { IpAddr::V4(Ipv4Addr::LOCALHOST) } else { IpAddr::V6(Ipv6Addr::LOCALHOST) };
+        bound.set_ip(ip);
+    }
+    Ok(bound)
+}
+
 /// Every name and address for the certificate.
 pub(crate) fn certificate_names(config: &ServerConfig, public_url: &str) -> Vec<String> {
     let mut names: Vec<String> = ["localhost", "127.0.0.1", "::1"].map(str::to_owned).to_vec();

@@ -6,6 +6,7 @@ mod certificates;
 mod clients;
 mod enrol;
 mod events;
+mod evidence;
 mod health;
 mod holds;
 mod keys;
@@ -14,6 +15,7 @@ mod log;
 mod objects;
 mod operators;
 mod page;
+mod policy;
 mod reconcile;
 mod record_lists;
 mod records;
@@ -34,10 +36,21 @@ use crate::route::{
 
 /// Every route. What is not here is not served; the tests hold this list against a table.
 pub(crate) fn all() -> Vec<Route> {
-    [open(), tokens(), operators(), accounts(), keys(), repositories(), records(), objects(), holds()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        open(),
+        tokens(),
+        operators(),
+        policies(),
+        accounts(),
+        keys(),
+        repositories(),
+        records(),
+        objects(),
+        holds(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 fn open() -> Vec<Route> {
@@ -122,6 +135,66 @@ fn operators() -> Vec<Route> {
             .finds()
             .changes()
             .events(&[Did::ReviewSign, Did::ReviewObject]),
+    ]
+}
+
+fn policies() -> Vec<Route> {
+    let subsystem = "policy";
+    vec![
+        route::<policy::__path_current, _, _>(subsystem, Operator(Action::PolicyRead), policy::current)
+            .finds()
+            .events(&[Did::PolicyRead]),
+        route::<policy::__path_list, _, _>(subsystem, Operator(Action::PolicyRead), policy::list)
+            .events(&[Did::PolicyRead]),
+        route::<policy::__path_propose, _, _>(subsystem, Operator(Action::PolicyPropose), policy::propose)
+            .document()
+            .changes()
+            .events(&[Did::PolicyPropose]),
+        route::<policy::__path_read, _, _>(subsystem, Operator(Action::PolicyRead), policy::read)
+            .finds()
+            .events(&[Did::PolicyRead]),
+        route::<policy::__path_approve, _, _>(subsystem, Operator(Action::PolicyApprove), policy::approve)
+            .document()
+            .finds()
+            .changes()
+            .events(&[Did::PolicyApprove, Did::PolicyAdopt]),
+        route::<policy::__path_acknowledge, _, _>(
+            subsystem,
+            Operator(Action::PolicyAcknowledge),
+            policy::acknowledge,
+        )
+        .document()
+        .finds()
+        .changes()
+        .events(&[Did::PolicyAcknowledge]),
+        route::<evidence::__path_assess, _, _>(subsystem, Operator(Action::EvidenceRead), evidence::assess)
+            .finds()
+            .events(&[Did::EvidenceRead]),
+        route::<evidence::__path_observations, _, _>(
+            subsystem,
+            Operator(Action::EvidenceRead),
+            evidence::observations,
+        )
+        .finds()
+        .events(&[Did::EvidenceRead]),
+        route::<evidence::__path_attest, _, _>(subsystem, Operator(Action::EvidenceAttest), evidence::attest)
+            .document()
+            .finds()
+            .changes()
+            .events(&[Did::EvidenceObserve, Did::FindingOpen, Did::FindingClose]),
+        route::<evidence::__path_ask, _, _>(subsystem, Operator(Action::EvidenceAsk), evidence::ask)
+            .document()
+            .finds()
+            .events(&[Did::EvidenceAsk]),
+        route::<evidence::__path_except, _, _>(subsystem, Operator(Action::ExceptionSet), evidence::except)
+            .document()
+            .finds()
+            .changes()
+            .events(&[Did::ExceptionSet]),
+        route::<evidence::__path_end, _, _>(subsystem, Operator(Action::ExceptionEnd), evidence::end)
+            .finds()
+            .changes()
+            .events(&[Did::ExceptionEnd]),
     ]
 }
 

@@ -1,0 +1,38 @@
+//! The policy's part of a server: what is known of it, and the job that makes its checks.
+
+use std::sync::Arc;
+
+use access::Access;
+use store::{JobHandler, Store, SystemScope};
+use watch::{ChecksJob, Watch};
+
+use super::probes::{self, Grounds};
+use crate::{
+    config::Config,
+    failure::{Exit, Failure},
+    running,
+};
+
+/// The policy and what is observed of it.
+pub(super) fn open(data: &Store, access: &Access, config: &Config) -> Result<Watch, Failure> {
+    let failed = |error: &dyn std::error::Error| {
+        Failure::new(Exit::Failure, "catalogue", "the policy's catalogue can't be read")
+            .why(error.to_string())
+    };
+    let catalogue = policy::Catalogue::load().map_err(|error| failed(&error))?;
+    let registry = policy::Registry::load(&catalogue).map_err(|error| failed(&error))?;
+    let absent = probes::absent(config, &registry);
+    Watch::open(data.clone(), access.clone(), running::observed(config)?, absent)
+        .map_err(|error| failed(&error))
+}
+
+/// The job that makes the checks that are due, which comes by the clock from now on.
+pub(super) async fn checks_job(
+    watch: &Watch,
+    grounds: Grounds,
+    scope: &SystemScope,
+) -> Result<Box<dyn JobHandler>, Failure> {
+    let job = ChecksJob::new(watch.clone(), probes::all(Arc::new(grounds)));
+    job.schedule(scope).await.map_err(|error| Failure::fault("the checks can't be made", &error))?;
+    Ok(Box::new(job))
+}

@@ -44,5 +44,5 @@ pub use parameter::{Parameter, ParameterKind, Value};
 pub use registry::{Check, CheckKind, Control, Holds, OWN_WORDING, Registry, clauses_markdown};
 pub use render::{html, markdown};
 pub use source::MAX_FILE_BYTES;
-pub use starter::{Answers, specimen, starter};
+pub use starter::{Answers, specimen, specimen_files, starter};
 pub use template::{Segment, Template, TemplateError};

@@ -20,6 +20,8 @@ pub struct Observed {
     pub providers: Option<Vec<String>>,
     /// The regions in which the data is.
     pub regions: Option<Vec<String>>,
+    /// Regions in which some of the data is known to be: the policy names each of them.
+    pub stored_in: Vec<String>,
     /// The ways by which data is deleted.
     pub deletion_methods: Option<Vec<String>>,
     /// The ways by which alarms go out.
@@ -41,6 +43,7 @@ impl Reader<'_> {
     pub(crate) fn observe(&mut self, observed: &Observed, values: &Values, decisions: &Decisions) {
         self.keys(observed, values);
         self.names(observed, values);
+        self.places(observed, values);
         self.replication(values, decisions);
         self.agents(observed, values);
         self.reviews(observed, values);
@@ -96,6 +99,17 @@ impl Reader<'_> {
             if !messages.is_empty() {
                 self.contradicted(name, at, messages.join("; "));
             }
+        }
+    }
+
+    fn places(&mut self, observed: &Observed, values: &Values) {
+        let name = "regions";
+        let Some(at) = self.said(values, name) else { return };
+        let said = at.value.names();
+        let unsaid: Vec<_> = observed.stored_in.iter().filter(|one| !said.contains(&one.as_str())).collect();
+        if !unsaid.is_empty() {
+            let message = format!("data is stored in {}, and the policy does not name it", list(&unsaid));
+            self.contradicted(name, at, message);
         }
     }
 

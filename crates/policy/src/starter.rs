@@ -88,6 +88,11 @@ pub fn starter(catalogue: &Catalogue, answers: &Answers) -> Files {
 /// A document with every clause, and examples for what an organisation fills in: what is shown while none was put up. None
 /// if the catalogue's own examples are refused, which a test rules out.
 pub fn specimen(catalogue: &Catalogue) -> Option<Document> {
+    Document::read(&specimen_files(catalogue), catalogue, &Observed::default()).ok()
+}
+
+/// The files of that document.
+pub fn specimen_files(catalogue: &Catalogue) -> Files {
     let answers = Answers {
         company: "Example organisation".to_owned(),
         author: "nobody".to_owned(),
@@ -110,7 +115,7 @@ pub fn specimen(catalogue: &Catalogue) -> Option<Document> {
             .replace("date = \"TODO\"", "date = \"2026-01-01\"")
             .replace("\"TODO\"", "\"An example: nobody has decided yet.\"");
     }
-    Document::read(&files, catalogue, &Observed::default()).ok()
+    files
 }
 
 #[cfg(test)]

@@ -97,6 +97,10 @@ impl Template {
             let mut out = String::new();
             for segment in segments {
                 match segment {
+                    // A name that ends in a full stop ends the sentence: `Acme, Inc.` and no second one.
+                    Segment::Text(text) if out.ends_with('.') && text.starts_with('.') => {
+                        out.push_str(text.trim_start_matches('.'));
+                    }
                     Segment::Text(text) => out.push_str(text),
                     Segment::Parameter(name) => out.push_str(&value(name)?),
                 }

@@ -6,6 +6,8 @@
 mod bucket;
 #[path = "end_to_end/disk_full.rs"]
 mod disk_full;
+#[path = "end_to_end/evidence.rs"]
+mod evidence;
 #[path = "end_to_end/forwarding.rs"]
 mod forwarding;
 #[path = "end_to_end/hardware_token.rs"]

@@ -159,7 +159,7 @@ fn remedy(status: StatusCode, code: &str) -> &'static str {
         (503, "timeout") => "read what became of it, or send it again with the same `Idempotency-Key`",
         (400, _) => "change the request as `detail` says",
         (401, _) => "get an access token at `/v1/token` and send it as `Authorization: Bearer`",
-        (403, "own-act" | "own-trail") => "ask another operator to do it",
+        (403, "own-act" | "own-trail" | "own-version" | "own-wording") => "ask another operator to do it",
         (403, "safeguard-weakened") => {
             "set it back and restart, or have two operators run `tenet safeguard approve`"
         }

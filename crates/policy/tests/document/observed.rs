@@ -21,6 +21,8 @@ fn what_observation_contradicts_is_refused() {
         held(Observed { regions: many(&["eu-central-1", "eu-west-1", "us-east-1"]), ..Observed::default() }),
         one("regions")
     );
+    let elsewhere = Observed { stored_in: vec!["us-east-1".into()], ..Observed::default() };
+    assert_eq!(held(elsewhere), one("regions"));
     assert_eq!(held(Observed { providers: many(&["GCP"]), ..Observed::default() }), one("providers"));
     assert_eq!(
         held(Observed { deletion_methods: many(&["shredding"]), ..Observed::default() }),
@@ -46,6 +48,7 @@ fn what_observation_contradicts_is_refused() {
         key_management: Some("company".into()),
         regions: many(&["eu-central-1", "eu-west-1"]),
         providers: many(&["AWS"]),
+        stored_in: vec!["eu-west-1".into()],
         deletion_methods: many(&["cryptographic erasure", "and another"]),
         alarm_channels: many(&["text message", "e-mail"]),
         agents: Some(3),

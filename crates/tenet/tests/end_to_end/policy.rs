@@ -1,10 +1,34 @@
 //! A policy from its beginning to a page that people read, by the command line alone.
 
-use std::fs;
+use std::{fs, path::Path};
 
 use serde_json::Value;
 
 use crate::{World, text};
+
+/// Fills a policy in with what stands beside each parameter, and decides whatever is to be decided.
+pub(crate) fn fill_in(directory: &Path) {
+    let parameters = directory.join("parameters.toml");
+    let filled: String = fs::read_to_string(&parameters)
+        .unwrap()
+        .lines()
+        .filter_map(|line| {
+            line.strip_prefix("# Such as: ")
+                .or_else(|| (!line.starts_with('#') && !line.contains("TODO")).then_some(line))
+        })
+        .filter(|line| !line.starts_with("company = \"Acme, Inc.\"") || line.ends_with('"'))
+        .map(|line| format!("{line}\n"))
+        .collect();
+    let filled = filled.replacen("company = \"Acme, Inc.\"\n", "", 1);
+    fs::write(&parameters, filled).unwrap();
+    let decisions = directory.join("decisions.toml");
+    let decided = fs::read_to_string(&decisions)
+        .unwrap()
+        .replace("reason = \"TODO\"", "reason = \"on every production system\"")
+        .replace("by = \"TODO\"", "by = \"Sam\"")
+        .replace("date = \"TODO\"", "date = \"2026-11-20\"");
+    fs::write(&decisions, decided).unwrap();
+}
 
 #[test]
 fn a_policy_is_begun_filled_in_held_against_what_runs_and_rendered() {
@@ -34,27 +58,7 @@ fn a_policy_is_begun_filled_in_held_against_what_runs_and_rendered() {
     assert_eq!((lint.status.code(), found.as_array().unwrap().len() as u64), (Some(2), left));
     assert!(found[0]["line"].is_u64() && found[0]["code"].is_string());
 
-    // Filled in by what stands beside each parameter.
-    let parameters = directory.join("parameters.toml");
-    let filled: String = fs::read_to_string(&parameters)
-        .unwrap()
-        .lines()
-        .filter_map(|line| {
-            line.strip_prefix("# Such as: ")
-                .or_else(|| (!line.starts_with('#') && !line.contains("TODO")).then_some(line))
-        })
-        .filter(|line| !line.starts_with("company = \"Acme, Inc.\"") || line.ends_with('"'))
-        .map(|line| format!("{line}\n"))
-        .collect();
-    let filled = filled.replacen("company = \"Acme, Inc.\"\n", "", 1);
-    fs::write(&parameters, filled).unwrap();
-    let decisions = directory.join("decisions.toml");
-    let decided = fs::read_to_string(&decisions)
-        .unwrap()
-        .replace("reason = \"TODO\"", "reason = \"on every production system\"")
-        .replace("by = \"TODO\"", "by = \"Sam\"")
-        .replace("date = \"TODO\"", "date = \"2026-11-20\"");
-    fs::write(&decisions, decided).unwrap();
+    fill_in(&directory);
     assert_eq!(world.json(&["policy", "lint", &at]), Value::Array(Vec::new()));
 
     // What runs has no witness and no NTP server: the policy says otherwise.

@@ -2,6 +2,7 @@
 //! against the OpenAPI document.
 
 use std::{
+    collections::BTreeSet,
     net::SocketAddr,
     sync::{
         Arc,
@@ -20,11 +21,13 @@ use base::{Duration, Scheme, Secret, SecretBytes};
 use keys::{FileProvider, Keys};
 use ledger::{Interface, LogSigner};
 use object_store::{ObjectStore, memory::InMemory};
+use policy::Observed;
 use serde_json::{Value, json};
 use store::{JobHandler, Realm, Sequencer};
 use testkit::Harness;
 use tower::ServiceExt;
 use vault::{Vault, VaultConfig};
+use watch::Watch;
 use web::{App, AppParts, Limits};
 
 pub(crate) const ISSUER: &str = "https://tenet.test";
@@ -42,6 +45,7 @@ pub(crate) struct World {
     keys: Keys,
     vault: Vault,
     /// An administrator's token.
+    pub(crate) watch: Watch,
     pub(crate) operator: String,
     /// The account `A`, and a client of it with every scope.
     pub(crate) account: String,
@@ -170,8 +174,10 @@ impl World {
         let link = access.enrolment_link().await.unwrap().expect("a first link").into_inner();
         let system =
             access.server_scope(Interface::Api, "listener", "the listener records refusals").unwrap();
+        let watch = Watch::open(data.clone(), access.clone(), Observed::default(), BTreeSet::new()).unwrap();
         let app = App::new(AppParts {
             access: access.clone(),
+            watch: watch.clone(),
             vault: vault.clone(),
             keys: keys.clone(),
             store: data,
@@ -192,6 +198,7 @@ impl World {
             access,
             keys,
             vault,
+            watch,
             operator: String::new(),
             account: String::new(),
             client: empty(),
@@ -279,6 +286,7 @@ impl World {
     pub(crate) fn with_no_place(world: &Self) -> App {
         App::new(AppParts {
             access: world.access.clone(),
+            watch: world.watch.clone(),
             vault: world.vault.clone(),
             keys: world.keys.clone(),
             store: world.h.data.clone(),

@@ -167,7 +167,10 @@ pub(crate) fn sample(route: &RouteInfo, things: &[(&str, String)]) -> Ask {
         let id = things.iter().find(|(known, _)| *known == name).map_or(nothing, |(_, id)| id.clone());
         path = path.replace(&format!("{{{name}}}"), &id);
     }
-    path = path.replace("{version}", "1");
+    path = path.replace("{version}", "1").replace("{exception}", "evt_00000000000000000000000001");
+    if path == "/v1/evidence/observations" && route.method == "GET" {
+        path += "?check=log-keeps-up";
+    }
     if route.method == "POST" && path.ends_with("/objects") {
         return ask(route.method, path + "?name=a").raw("application/octet-stream", "content");
     }
@@ -191,6 +194,13 @@ fn body_of(route: &RouteInfo) -> Option<Value> {
         ("POST", "records") | ("PUT" | "PATCH", "{record}") => json!({"number": "2"}),
         ("POST", "search") => json!({"equals": {"/number": "1"}}),
         ("POST", "batch") => json!({"operations": [{"op": "create", "body": {"number": "3"}}]}),
+        ("POST", "versions") => json!({"files": {}}),
+        ("POST", "approve" | "acknowledge") if path.contains("/policy/") => json!({"sha256": "0".repeat(64)}),
+        ("POST", "observations") => json!({"check": "media-disposed", "holds": true, "summary": "looked"}),
+        ("POST", "checks") => json!({"checks": []}),
+        ("POST", "exceptions") => json!({
+            "clause": "RR-4", "reason": "no hosts", "owner": "opr_00000000000000000000000001", "until": "2026-06-01T00:00:00Z"
+        }),
         ("POST", "approve") => json!({"value": "1m"}),
         ("POST", "sign") => json!({"verdict": "in-order"}),
         ("POST", "holds" | "lift") => json!({"reason": "a case", "person": "A. Counsel"}),

@@ -218,6 +218,7 @@ impl Tour {
             let found = reviews["items"].as_array().unwrap().iter().rfind(|one| one["activity"] == what);
             found.unwrap()["event"].as_str().unwrap().to_owned()
         };
+        self.policy().await;
         self.world.weaken_a_safeguard().await;
         let listed = self.operator("GET", "/v1/safeguards", &[], None).await.json();
         assert_eq!(
@@ -249,6 +250,66 @@ impl Tour {
         let form = format!("token={token}");
         self.go("POST", "/v1/token/revoke", &[], |ask| ask.bearer(&token).form(&form)).await.expect(204);
         self.world.call(ask("GET", "/v1/repositories").bearer(&token)).await.expect(401);
+    }
+
+    /// From a version that is put up to an exception that is ended.
+    async fn policy(&mut self) {
+        let files = policy::specimen_files(&policy::Catalogue::load().unwrap());
+        let versions = "/v1/policy/versions";
+        let made = self.operator("POST", versions, &[], Some(json!({"files": files}))).await.expect(201);
+        let by_hash = json!({"sha256": made.text("/sha256")});
+        let link =
+            self.operator("POST", "/v1/operators/links", &[], Some(json!({"role": "administrator"}))).await;
+        let key = SigningKey::from_seed(&SecretBytes::new(vec![3; 32])).unwrap();
+        let body =
+            json!({"secret": link.text("/secret"), "name": "Bob", "public_key": public(&key.public())});
+        let second = self.go("POST", "/v1/enrol", &[], |ask| ask.json(&body)).await.text("/id");
+        let token = self.world.sign_in(&key, &second).await;
+        let one = "/v1/policy/versions/{version}";
+        let approve = format!("{one}/approve");
+        let own = self
+            .world
+            .call(ask("POST", "/v1/policy/versions/1/approve").bearer(&self.world.operator).json(&by_hash));
+        assert_eq!(own.await.expect(403).text("/clause"), "PD-2");
+        let adopted = self.go("POST", &approve, &["1"], |ask| ask.bearer(&token).json(&by_hash)).await.json();
+        assert!(adopted["adopted_at"].is_string(), "{adopted}");
+        self.operator("POST", &format!("{one}/acknowledge"), &["1"], Some(by_hash)).await;
+        let listed = self.operator("GET", versions, &[], None).await.json();
+        assert_eq!(listed["items"][0]["standing"], "in-effect");
+        let whole = self.operator("GET", one, &["1"], None).await.json();
+        assert_eq!(whole["acknowledgements"].as_array().unwrap().len(), 1);
+        let waiting = whole["outstanding"]["people"].as_array().unwrap().iter();
+        assert!(
+            waiting.filter(|one| one["clauses"].as_array().is_some_and(|all| !all.is_empty())).count() > 0
+        );
+        assert_eq!(self.operator("GET", "/v1/policy", &[], None).await.json(), whole);
+        let body =
+            json!({"check": "media-disposed", "holds": true, "summary": "12 disks shredded", "examined": 12});
+        let observations = "/v1/evidence/observations";
+        self.operator("POST", observations, &[], Some(body)).await.expect(201);
+        let seen =
+            self.operator("GET", &format!("{observations}?check=media-disposed"), &[], None).await.json();
+        assert_eq!((&seen["items"][0]["examined"], &seen["items"][0]["seen"]), (&json!(12), &json!("pass")));
+        let body = json!({"checks": ["log-verifies"]});
+        self.operator("POST", "/v1/evidence/checks", &[], Some(body)).await.expect(202);
+        let exceptions = "/v1/evidence/exceptions";
+        let body = json!({
+            "clause": "RR-4", "not_applicable": true, "reason": "no hosts of our own", "owner": second,
+            "until": "2026-06-01T00:00:00Z",
+        });
+        let set = self.operator("POST", exceptions, &[], Some(body)).await.expect(201).text("/event");
+        let known = self.operator("GET", "/v1/evidence", &[], None).await.json();
+        let state = |clause: &str| {
+            let all = known["clauses"].as_array().unwrap();
+            all.iter().find(|one| one["clause"] == clause).unwrap()["state"].as_str().unwrap().to_owned()
+        };
+        assert_eq!(
+            (state("RR-4"), state("RR-6"), state("EL-4")),
+            ("not-applicable".into(), "gap".into(), "never-observed".into())
+        );
+        let end = format!("{exceptions}/{{exception}}/end");
+        let ended = self.operator("POST", &end, &[&set], None).await.json();
+        assert!(ended["ended"].is_string(), "{ended}");
     }
 
     /// Does what rotations have begun.

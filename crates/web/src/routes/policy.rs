@@ -148,6 +148,7 @@ pub(crate) struct ByHash {
 
 /// The versions.
 #[derive(Serialize, ToSchema)]
+#[schema(as = PolicyVersionList)]
 pub(crate) struct VersionList {
     /// All of them, the newest first.
     #[schema(value_type = Vec<described::PolicyVersion>)]

@@ -22,6 +22,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("vault", &["base", "ledger", "store", "keys", "access"]),
     ("witness", &["base", "ledger"]),
     ("policy", &["base"]),
+    ("print", &["base", "policy"]),
     ("rules", &["base", "ledger"]),
     ("web", &["base", "ledger", "store", "keys", "access", "vault", "witness"]),
     ("tenet", &["base", "policy", "ledger", "store", "keys", "access", "vault", "witness", "rules", "web"]),
@@ -53,10 +54,14 @@ const CONFINED: &[(&str, &[&str])] = &[
     ("parquet", &["tenet"]),
     ("reqwest", &["tenet"]),
     ("clap", &["tenet"]),
+    ("typst", &["print"]),
+    ("typst-layout", &["print"]),
+    ("typst-pdf", &["print"]),
+    ("zip", &["print"]),
 ];
 
 /// Rooms without input or output: nothing here that opens a file or a socket, or waits.
-const PURE: &[&str] = &["base", "policy", "ledger", "rules"];
+const PURE: &[&str] = &["base", "policy", "print", "ledger", "rules"];
 const IMPURE_LIBRARIES: &[&str] = &["tokio", "futures", "reqwest", "fs4", "tempfile", "tracing"];
 
 #[test]

@@ -138,8 +138,8 @@ impl SheetClause {
     fn texts(&self) -> impl Iterator<Item = (&str, &str)> {
         let id = self.id.as_str();
         let sentences = self.sentences.iter();
-        let sentences =
-            sentences.flat_map(|(id, text)| [("the id of a sentence", id.as_str()), (id.as_str(), text.as_str())]);
+        let sentences = sentences
+            .flat_map(|(id, text)| [("the id of a sentence", id.as_str()), (id.as_str(), text.as_str())]);
         let rest = self.feasible.iter().chain([&self.why]).map(move |text| (id, text.as_str()));
         [("the id of a clause", id), (id, self.title.as_str())].into_iter().chain(sentences).chain(rest)
     }

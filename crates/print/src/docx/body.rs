@@ -11,6 +11,11 @@ const APPENDIX: &str = "Appendix: hashes";
 const APPENDIX_MARK: &str = "appendix";
 const CONTENTS: &str = "Contents";
 
+/// The widths of a table's columns, in twentieths of a point.
+type Widths = [u32; 2];
+const HEAD: Widths = [2268, 6802];
+const HASHES: Widths = [1134, 7936];
+
 /// What is written, and how many marks stand in it.
 struct Body {
     out: String,
@@ -41,7 +46,7 @@ pub(super) fn document(sheet: &Sheet) -> String {
 
 impl Body {
     fn title_page(&mut self, sheet: &Sheet) {
-        self.paragraph("Company", &run(&sheet.company));
+        self.paragraph("Organisation", &run(&sheet.company));
         self.paragraph("Title", &run(&sheet.title));
         self.paragraph(if sheet.adopted { "Adopted" } else { "Draft" }, &run(&sheet.status));
         if sheet.adopted {
@@ -49,8 +54,9 @@ impl Body {
         }
         let mut rows: Vec<_> = sheet.head.iter().map(|(name, value)| (*name, run(value))).collect();
         rows.push(("SHA-256", styled("Hash", &sheet.sha256)));
-        let rows: String = rows.iter().map(|(name, value)| row([("Label", &run(name)), ("Cell", value)])).collect();
-        self.table([2268, 6802], &rows);
+        let rows: Vec<_> =
+            rows.iter().map(|(name, value)| row(HEAD, [("Label", &run(name)), ("Cell", value)])).collect();
+        self.table(HEAD, &rows.concat());
     }
 
     /// The contents as a field that Word can make anew, filled in already: links without numbers of pages, which
@@ -60,17 +66,19 @@ impl Body {
                      <w:r><w:instrText xml:space=\"preserve\"> TOC \\o \"1-2\" \\n \\h \\z </w:instrText></w:r>\
                      <w:r><w:fldChar w:fldCharType=\"separate\"/></w:r>";
         self.paragraph("ContentsHeading", &run(CONTENTS));
-        self.paragraph("TOC1", begin);
+        let mut begin = Some(begin);
         for section in &sheet.sections {
-            self.paragraph("TOC1", &link(&mark("section", &section.id), &run(&section.title)));
+            let title = link(&mark("section", &section.id), &run(&section.title));
+            self.paragraph("TOC1", &format!("{}{title}", begin.take().unwrap_or_default()));
             for clause in &section.clauses {
                 let text = format!("{}<w:r><w:tab/></w:r>{}", run(&clause.id), run(&clause.title));
                 self.paragraph("TOC2", &link(&mark("clause", &clause.id), &text));
             }
         }
-        self.paragraph("TOC1", &link(APPENDIX_MARK, &run(APPENDIX)));
-        self.paragraph("TOC1", "<w:r><w:fldChar w:fldCharType=\"end\"/></w:r>");
-        self.paragraph("Normal", "<w:r><w:br w:type=\"page\"/></w:r>");
+        let appendix = link(APPENDIX_MARK, &run(APPENDIX));
+        self.paragraph("TOC1", &format!("{}{appendix}", begin.take().unwrap_or_default()));
+        let end = "<w:r><w:fldChar w:fldCharType=\"end\"/></w:r><w:r><w:br w:type=\"page\"/></w:r>";
+        self.paragraph("Normal", end);
     }
 
     fn clause(&mut self, clause: &SheetClause) {
@@ -89,11 +97,11 @@ impl Body {
         self.heading("Heading1", APPENDIX_MARK, APPENDIX);
         self.paragraph("Normal", &run(sheet.about_hashes));
         let head = [("Label", &*run("Clause")), ("Label", &*run("SHA-256"))];
-        let head = row(head).replacen("<w:tr>", "<w:tr><w:trPr><w:tblHeader/></w:trPr>", 1);
+        let head = row(HASHES, head).replacen("<w:tr>", "<w:tr><w:trPr><w:tblHeader/></w:trPr>", 1);
         let rows = sheet.hashes.iter();
-        let rows: String =
-            rows.map(|(id, sha256)| row([("Label", &run(id)), ("Cell", &styled("Hash", sha256))])).collect();
-        self.table([1134, 7936], &format!("{head}{rows}"));
+        let rows =
+            rows.map(|(id, sha256)| row(HASHES, [("Label", &run(id)), ("Cell", &styled("Hash", sha256))]));
+        self.table(HASHES, &format!("{head}{}", rows.collect::<String>()));
         // A body does not end in a table.
         self.paragraph("Normal", "");
     }
@@ -113,8 +121,7 @@ impl Body {
         self.paragraph(style, &runs);
     }
 
-    /// A table with columns of that width, in twentieths of a point.
-    fn table(&mut self, [first, second]: [u32; 2], rows: &str) {
+    fn table(&mut self, [first, second]: Widths, rows: &str) {
         self.out.push_str(&format!(
             "<w:tbl><w:tblPr><w:tblStyle w:val=\"Plain\"/><w:tblW w:w=\"{}\" w:type=\"dxa\"/><w:tblLayout w:type=\"fixed\"/></w:tblPr>\
              <w:tblGrid><w:gridCol w:w=\"{first}\"/><w:gridCol w:w=\"{second}\"/></w:tblGrid>{rows}</w:tbl>",
@@ -127,9 +134,12 @@ fn paragraph(style: &str, runs: &str) -> String {
     format!("<w:p><w:pPr><w:pStyle w:val=\"{style}\"/></w:pPr>{runs}</w:p>")
 }
 
-fn row(cells: [(&str, &str); 2]) -> String {
-    let cells = cells.map(|(style, runs)| format!("<w:tc>{}</w:tc>", paragraph(style, runs)));
-    format!("<w:tr>{}</w:tr>", cells.concat())
+fn row(widths: Widths, cells: [(&str, &str); 2]) -> String {
+    let cells = widths.into_iter().zip(cells).map(|(width, (style, runs))| {
+        let properties = format!("<w:tcPr><w:tcW w:w=\"{width}\" w:type=\"dxa\"/></w:tcPr>");
+        format!("<w:tc>{properties}{}</w:tc>", paragraph(style, runs))
+    });
+    format!("<w:tr>{}</w:tr>", cells.collect::<String>())
 }
 
 fn run(text: &str) -> String {

@@ -85,7 +85,9 @@ fn is_line(text: &str) -> bool {
 fn is_media_type(text: &str) -> bool {
     let is_name = |name: &str| {
         let is_first = name.starts_with(|first: char| first.is_ascii_alphanumeric());
-        is_first && name.len() <= 127 && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$&-^_.+".contains(&byte))
+        is_first
+            && name.len() <= 127
+            && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$&-^_.+".contains(&byte))
     };
     text.split_once('/').is_some_and(|(kind, subtype)| is_name(kind) && is_name(subtype))
 }

@@ -56,8 +56,8 @@ pub(crate) fn plain(text: &str) -> String {
 }
 
 /// Characters that have no picture of their own, but move or hide others: controls, marks of direction (Unicode 6.0, UAX
-/// #9, embeddings and isolates), spaces without width.
-pub(crate) fn steers(letter: char) -> bool {
+/// #9, embeddings and isolates), spaces without width. None is published.
+pub fn steers(letter: char) -> bool {
     letter.is_control()
         || matches!(letter, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200b}' | '\u{2028}' | '\u{2029}' | '\u{2060}' | '\u{feff}')
 }

@@ -52,7 +52,8 @@ fn paragraph(text: String) -> String {
     if is_list { format!("{number}\\{rest}") } else { text }
 }
 
-fn head(document: &Document) -> [(&'static str, String); 5] {
+/// What stands at the head of a document, by its names, as it is published.
+pub fn head(document: &Document) -> [(&'static str, String); 5] {
     let frameworks: Vec<_> = document.frameworks.iter().map(|one| one.title()).collect();
     [
         ("Version", document.version.to_string()),
@@ -63,7 +64,8 @@ fn head(document: &Document) -> [(&'static str, String); 5] {
     ]
 }
 
-fn why(clause: &DocumentClause) -> String {
+/// Why a clause is in the document, as it is published.
+pub fn why(clause: &DocumentClause) -> String {
     match &clause.chosen {
         Chosen::Required(by) => {
             let each = by
@@ -78,7 +80,7 @@ fn why(clause: &DocumentClause) -> String {
 }
 
 /// What was decided of "where feasible", as it is published.
-pub(crate) fn feasible(feasible: &Feasible) -> String {
+pub fn feasible(feasible: &Feasible) -> String {
     let decided = &feasible.decided;
     let holds = if feasible.holds { "" } else { "not done: " };
     format!("{holds}{} ({}, {})", decided.reason, decided.by, decided.date)

@@ -23,6 +23,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("watch", &["base", "ledger", "store", "access", "policy"]),
     ("witness", &["base", "ledger"]),
     ("policy", &["base"]),
+    ("print", &["base", "policy"]),
     ("rules", &["base", "ledger"]),
     ("web", &["base", "policy", "ledger", "store", "keys", "access", "vault", "watch", "witness"]),
     (
@@ -57,10 +58,14 @@ const CONFINED: &[(&str, &[&str])] = &[
     ("parquet", &["tenet"]),
     ("reqwest", &["tenet"]),
     ("clap", &["tenet"]),
+    ("typst", &["print"]),
+    ("typst-layout", &["print"]),
+    ("typst-pdf", &["print"]),
+    ("zip", &["print", "tenet"]),
 ];
 
 /// Rooms without input or output: nothing here that opens a file or a socket, or waits.
-const PURE: &[&str] = &["base", "policy", "ledger", "rules"];
+const PURE: &[&str] = &["base", "policy", "print", "ledger", "rules"];
 const IMPURE_LIBRARIES: &[&str] = &["tokio", "futures", "reqwest", "fs4", "tempfile", "tracing"];
 
 #[test]

@@ -37,7 +37,7 @@ pub use events::{
 pub use except::NewException;
 pub use job::{ChecksJob, LookFuture, Probe, Sight};
 pub use observe::{Attestation, MAX_OBSERVATIONS, ObservationPage};
-pub use read::{StoredVersion, VersionSummary};
+pub use read::{MANIFEST_TYPE, StoredVersion, VersionSummary, manifest_statement};
 
 /// Most bytes of the files of a version.
 pub const MAX_FILES_BYTES: usize = 256 * 1024;

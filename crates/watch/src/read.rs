@@ -41,6 +41,24 @@ pub struct StoredVersion {
     pub acknowledgements: Vec<Acknowledgement>,
     /// Who is asked to.
     pub outstanding: Outstanding,
+    /// Its hashes and who approved them as a statement (see [`manifest_statement`]), once it is adopted and somebody signed it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+}
+
+/// The type of that statement.
+pub const MANIFEST_TYPE: &str = "tenet.policy-manifest.v1";
+
+/// What is signed of an adopted version: JSON in one line, with the hash of each clause, who approved it and when. None
+/// before it is adopted.
+pub fn manifest_statement(version: &Version, manifest: &Manifest) -> Option<String> {
+    let adopted_at = version.adopted_at?;
+    let statement = serde_json::json!({
+        "type": MANIFEST_TYPE, "version": version.version, "company": manifest.company, "title": manifest.title,
+        "sha256": manifest.sha256, "clauses": manifest.clauses, "effective": version.effective,
+        "next_review": version.next_review, "approvals": version.approvals, "adopted_at": adopted_at,
+    });
+    Some(statement.to_string())
 }
 
 impl Watch {
@@ -193,6 +211,7 @@ impl Watch {
             files: content.files,
             acknowledgements,
             outstanding,
+            note: None,
         })
     }
 }

@@ -41,6 +41,10 @@ pub enum PolicyFormat {
     Md,
     /// One HTML page, without script
     Html,
+    /// PDF/A-3a, in builds with the feature `pdf`
+    Pdf,
+    /// A document of Word and its like
+    Docx,
 }
 
 /// In which form controls are listed.
@@ -131,6 +135,7 @@ Examples:
 Examples:
   tenet policy render policy --format html > policy.html
   tenet policy render policy --format md > policy.md
+  tenet policy render policy --format docx --out policy.docx
 
 A policy that lint finds something wrong with is not rendered. Guidance is never published. The same
 files give the same bytes.")]
@@ -141,6 +146,27 @@ files give the same bytes.")]
         /// In which form
         #[arg(long, value_enum, default_value = "md")]
         format: PolicyFormat,
+        /// The file to write [default: standard output]
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
+    /// Write an adopted version as people read it, with who approved it and its signed hashes
+    #[command(after_help = "\
+Examples:
+  tenet policy print --format docx --out policy.docx
+  tenet policy print 2 --format pdf --out policy.pdf
+
+In a PDF the hashes of all clauses are attached as manifest.note, signed with the log's key:
+`tenet verify-certificate manifest.note` verifies it.")]
+    Print {
+        /// The version [default: the one in effect]
+        version: Option<u32>,
+        /// In which form
+        #[arg(long, value_enum, default_value = "docx")]
+        format: PolicyFormat,
+        /// The file to write [default: standard output]
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
     },
     /// Write a policy in OSCAL 1.2.1: a profile, and the catalog of clauses that it refers to
     #[command(after_help = "\

@@ -6,12 +6,14 @@ use std::{
     path::Path,
 };
 
-use policy::{Change, Document, Files};
+use ::policy::{Change, Document, Files};
+use print::Adoption;
 use serde_json::{Value, json};
-use watch::{Standing, StoredVersion, VersionSummary};
+use watch::{Standing, StoredVersion, Version, VersionSummary};
 
-use super::Session;
+use super::{Session, policy};
 use crate::{
+    cli::PolicyFormat,
     client::Api,
     failure::{Exit, Failure},
     output::{self, Column},
@@ -160,12 +162,36 @@ fn declined() -> Failure {
     Failure::new(Exit::Conflict, "declined", "nothing was done")
 }
 
+/// An adopted version in a form, with who approved it.
+pub(super) async fn print(
+    session: &Session,
+    number: Option<u32>,
+    format: PolicyFormat,
+) -> Result<Vec<u8>, Failure> {
+    let api = session.operator()?;
+    let found = read(&api, number).await?;
+    let adoption = adoption(&found.summary.version);
+    if adoption.is_none() {
+        let version = found.summary.version.version;
+        return Err(Failure::new(Exit::Conflict, "not-adopted", format!("version {version} is not adopted"))
+            .remedy("`tenet policy render DIR` writes a draft"));
+    }
+    policy::printed(&found.document, format, adoption.as_ref(), found.note.as_deref())
+}
+
+/// That a version was adopted, as it is printed.
+pub(super) fn adoption(version: &Version) -> Option<Adoption> {
+    let day = version.adopted_at?.to_string().chars().take(10).collect();
+    let approvers = version.approvals.iter().map(|one| one.by.clone()).collect();
+    Some(Adoption { adopted: day, approvers, sha256: version.sha256.clone() })
+}
+
 /// What changed between two documents, in words.
 fn changes(old: Option<&Document>, new: &Document) -> String {
     let Some(old) = old else {
         return format!("{}: {} clauses; none is in effect before it\n", new.title, new.clauses().count());
     };
-    let found = policy::compare(old, new);
+    let found = ::policy::compare(old, new);
     let mut text = format!("version {} to {}\n", found.versions.0, found.versions.1);
     for (name, was, is) in &found.facts {
         text.push_str(&format!("  {name}: {was} -> {is}\n"));

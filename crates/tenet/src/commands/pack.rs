@@ -19,12 +19,12 @@ use ledger::{Activity, LogVerifier, TILE_WIDTH, TileSource, inclusion_proof, til
 use policy::{Catalogue, Document};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use watch::{Assessed, Content, Standing, sha256};
+use watch::{Assessed, Content, Standing, StoredVersion, Version, sha256};
 use zip::{CompressionMethod, DateTime, ZipWriter, write::SimpleFileOptions};
 
 use super::{Session, adopt, evidence, log};
 use crate::{
-    cli::WhichEvidence,
+    cli::{PolicyFormat, WhichEvidence},
     client::Api,
     failure::{Exit, Failure},
     output,
@@ -38,6 +38,9 @@ pub(super) const ENTRIES: &str = "entries.jsonl";
 pub(super) const ASSESSMENT: &str = "assessment.json";
 pub(super) const DOCUMENT: &str = "document.json";
 pub(super) const POLICY: &str = "policy/";
+pub(super) const MANIFEST: &str = "manifest.note";
+#[cfg(feature = "pdf")]
+const PDF: &str = "policy.pdf";
 const READ_ME: &str = "README.txt";
 /// Most events of a kind that an archive holds.
 const MAX_EVENTS: usize = 20_000;
@@ -94,14 +97,23 @@ pub(super) async fn pack(session: &Session, which: &WhichEvidence, out: &Path) -
     let (value, assessed) = evidence::assessed(&api, which).await?;
     let mut files: BTreeMap<String, Vec<u8>> = BTreeMap::new();
     files.insert(ASSESSMENT.to_owned(), pretty(&value)?);
-    let (document, content) = document(&api, &assessed, which).await?;
-    if let Some(content) = &content {
+    let (document, stored) = document(&api, &assessed, which).await?;
+    let content = stored.as_ref().map(|(content, _)| content);
+    if let Some(content) = content {
         files.insert(DOCUMENT.to_owned(), serde_json::to_string(content).map_err(failed)?.into_bytes());
         for (name, text) in &content.files {
             files.insert(format!("{POLICY}{name}"), text.clone().into_bytes());
         }
     }
-    files.extend(readable(&document));
+    // Adopted later than that instant, it was a draft then.
+    let is_adopted = assessed.standing != Standing::Proposed;
+    let stored = stored.as_ref().map(|(_, stored)| stored).filter(|_| is_adopted);
+    files.extend(readable(&document, stored.map(|stored| &stored.summary.version))?);
+    if let Some(note) = stored.and_then(|stored| stored.note.as_ref()) {
+        files.insert(MANIFEST.to_owned(), note.clone().into_bytes());
+        #[cfg(feature = "pdf")]
+        files.insert(PDF.to_owned(), print_pdf(&document, stored, note)?);
+    }
     let at = assessed.assessment.at;
     let indices = indices(&api, &assessed, at).await?;
     let wanted: Vec<u64> = indices.iter().copied().collect();
@@ -148,23 +160,41 @@ async fn document(
     api: &Api,
     assessed: &Assessed,
     which: &WhichEvidence,
-) -> Result<(Document, Option<Content>), Failure> {
+) -> Result<(Document, Option<(Content, StoredVersion)>), Failure> {
     if assessed.standing == Standing::Specimen {
         let catalogue = Catalogue::load().map_err(failed)?;
         return Ok((policy::specimen(&catalogue).ok_or_else(|| failed("no specimen"))?, None));
     }
     let version = which.version.unwrap_or(assessed.assessment.version);
     let found = adopt::read(api, Some(version)).await?;
-    let content = Content { files: found.files, document: found.document.clone() };
-    Ok((found.document, Some(content)))
+    let content = Content { files: found.files.clone(), document: found.document.clone() };
+    Ok((found.document.clone(), Some((content, found))))
 }
 
 /// The policy as people read it.
-fn readable(document: &Document) -> Vec<(String, Vec<u8>)> {
-    vec![
-        ("policy.md".to_owned(), policy::markdown(document).into_bytes()),
-        ("policy.html".to_owned(), policy::html(document).into_bytes()),
+pub(super) fn readable(
+    document: &Document,
+    version: Option<&Version>,
+) -> Result<Vec<(String, Vec<u8>)>, Failure> {
+    let adoption = version.and_then(adopt::adoption);
+    let form = |name: &str, format| {
+        Ok((name.to_owned(), super::policy::printed(document, format, adoption.as_ref(), None)?))
+    };
+    [
+        ("policy.md", PolicyFormat::Md),
+        ("policy.html", PolicyFormat::Html),
+        ("policy.docx", PolicyFormat::Docx),
     ]
+    .into_iter()
+    .map(|(name, format)| form(name, format))
+    .collect()
+}
+
+/// As PDF, with the signed hashes inside of it.
+#[cfg(feature = "pdf")]
+fn print_pdf(document: &Document, stored: Option<&StoredVersion>, note: &str) -> Result<Vec<u8>, Failure> {
+    let adoption = stored.and_then(|stored| adopt::adoption(&stored.summary.version));
+    super::policy::printed(document, PolicyFormat::Pdf, adoption.as_ref(), Some(note))
 }
 
 /// Where in the log the events are: all that make versions, exceptions and findings, and the observations that count.
@@ -273,7 +303,7 @@ fn archive(head: &Head, files: &BTreeMap<String, Vec<u8>>) -> Result<Vec<u8>, Fa
 fn read_me(assessed: &Assessed) -> String {
     format!(
         "Evidence of a data protection policy, version {}, as of {}.\n\n\
-         policy.html and policy.md are for reading; assessment.json says of each sentence what is known of it and by which\n\
+         policy.html, policy.docx and policy.md are for reading; assessment.json says of each sentence what is known of it and by which\n\
          observation. entries.jsonl holds the events that say so, as they stand in a log that is only ever added to, each with\n\
          the proof that it is in the tree of `checkpoint` (C2SP tlog-tiles, RFC 9162).\n\n\
          To check it, on any machine and without a network:\n\n    tenet evidence verify THIS.zip --key VKEY\n\n\

@@ -10,15 +10,22 @@ use std::{
 
 use base::Timestamp;
 use base64::{Engine, engine::general_purpose::STANDARD};
-use ledger::{Activity, Event, EventView, Hash, LogVerifier, OutcomeView, leaf_hash, verify_inclusion};
+use ledger::{
+    Activity, Event, EventView, Hash, LogVerifier, OutcomeView, leaf_hash, verify_inclusion, verify_statement,
+};
 use policy::{Catalogue, Document, Known, Observation, Registry};
 use serde_json::json;
-use watch::{Adoption, Assessed, Content, Standing, exceptions, findings, observation, sha256};
+use watch::{
+    Adoption, Assessed, Content, Standing, exceptions, findings, manifest_statement, observation, sha256,
+};
 use zip::ZipArchive;
 
 use super::{
     Session, log,
-    pack::{ASSESSMENT, CHECKPOINT, DOCUMENT, ENTRIES, Entry, FORMAT, HEAD, Head, POLICY, WHOLE},
+    pack::{
+        ASSESSMENT, CHECKPOINT, DOCUMENT, ENTRIES, Entry, FORMAT, HEAD, Head, MANIFEST, POLICY, WHOLE,
+        readable,
+    },
 };
 use crate::{
     failure::{Exit, Failure},
@@ -63,7 +70,7 @@ pub(super) fn verify(
     let checked = entries(&files, &key)?;
     let events: Vec<&EventView> = checked.events.iter().map(|(_, event)| event).collect();
     let at = head.as_of;
-    let document = document(&files, &head, &events)?;
+    let document = document(&files, &head, &events, &key)?;
     let claimed: Assessed = json_of(&files, ASSESSMENT)?;
     let assessment = states(&document, &claimed, &events, at)?;
     if let Some(copy) = copy {
@@ -197,6 +204,7 @@ fn document(
     files: &BTreeMap<String, Vec<u8>>,
     head: &Head,
     events: &[&EventView],
+    key: &LogVerifier,
 ) -> Result<Document, Failure> {
     let adoption = Adoption::fold(events.iter().copied(), head.as_of);
     let named = adoption.versions.get(&head.version);
@@ -230,13 +238,18 @@ fn document(
             return Err(wrong(format!("`{POLICY}{name}` is not the file that was put up")));
         }
     }
-    let made = [
-        ("policy.md", policy::markdown(&content.document)),
-        ("policy.html", policy::html(&content.document)),
-    ];
-    for (name, text) in made {
-        if files.get(name).is_none_or(|bytes| bytes != text.as_bytes()) {
+    for (name, made) in readable(&content.document, named)? {
+        if files.get(&name) != Some(&made) {
             return Err(wrong(format!("`{name}` does not say what the document says")));
+        }
+    }
+    if let Some(statement) =
+        named.and_then(|version| manifest_statement(version, &content.document.manifest()))
+    {
+        let note = files.get(MANIFEST).and_then(|bytes| std::str::from_utf8(bytes).ok()).unwrap_or_default();
+        let signed = verify_statement(key, note).map_err(|error| wrong(format!("`{MANIFEST}`: {error}")))?;
+        if signed != statement {
+            return Err(wrong(format!("`{MANIFEST}` is a statement of something else")));
         }
     }
     Ok(content.document)

@@ -11,6 +11,7 @@ use policy::{
     Answers, Catalogue, Change, Document, Files, Finding, Framework, Hold, MAX_FILE_BYTES, Observed,
     Registry, Word,
 };
+use print::Adoption;
 use serde_json::{Value, json};
 
 use super::{Session, adopt};
@@ -49,12 +50,13 @@ pub(super) async fn run(session: &Session, command: PolicyCommand) -> Result<(),
         PolicyCommand::Show { directory, clause } => {
             show(session, &read(&catalogue, &directory)?, clause.as_deref())
         }
-        PolicyCommand::Render { directory, format } => {
-            let document = read(&catalogue, &directory)?;
-            session.out.text(&match format {
-                PolicyFormat::Md => policy::markdown(&document),
-                PolicyFormat::Html => policy::html(&document),
-            })
+        PolicyCommand::Render { directory, format, out } => {
+            let bytes = printed(&read(&catalogue, &directory)?, format, None, None)?;
+            write_bytes(session, out.as_deref(), &bytes)
+        }
+        PolicyCommand::Print { version, format, out } => {
+            let bytes = adopt::print(session, version, format).await?;
+            write_bytes(session, out.as_deref(), &bytes)
         }
         PolicyCommand::Export { directory, format: ExportFormat::Oscal, out } => {
             export(session, &catalogue, &read(&catalogue, &directory)?, &out)
@@ -303,6 +305,57 @@ fn controls(session: &Session, catalogue: &Catalogue, format: ControlsFormat) ->
     };
     let rows: Vec<Value> = registry.controls().iter().map(row).collect();
     session.out.list(&rows, CONTROLS)
+}
+
+/// A document in a form. `note` is attached to a PDF.
+pub(super) fn printed(
+    document: &Document,
+    format: PolicyFormat,
+    adoption: Option<&Adoption>,
+    note: Option<&str>,
+) -> Result<Vec<u8>, Failure> {
+    let failed = |error: print::PrintError| {
+        Failure::new(Exit::Usage, "not-printed", "the policy can't be printed").why(error.to_string())
+    };
+    match format {
+        PolicyFormat::Md => Ok(policy::markdown(document).into_bytes()),
+        PolicyFormat::Html => Ok(policy::html(document).into_bytes()),
+        PolicyFormat::Docx => print::docx(document, adoption).map_err(failed),
+        PolicyFormat::Pdf => pdf(document, adoption, note),
+    }
+}
+
+#[cfg(feature = "pdf")]
+fn pdf(document: &Document, adoption: Option<&Adoption>, note: Option<&str>) -> Result<Vec<u8>, Failure> {
+    let attached = note.map(|note| print::Attachment {
+        name: "manifest.note".to_owned(),
+        media_type: "text/plain".to_owned(),
+        description: "The hash of each clause and who approved them, signed with the key of the log"
+            .to_owned(),
+        relationship: print::Relationship::Data,
+        bytes: note.as_bytes().to_vec(),
+    });
+    print::pdf(document, adoption, attached.as_slice()).map_err(|error| {
+        Failure::new(Exit::Usage, "not-printed", "the policy can't be printed").why(error.to_string())
+    })
+}
+
+#[cfg(not(feature = "pdf"))]
+fn pdf(_: &Document, _: Option<&Adoption>, _: Option<&str>) -> Result<Vec<u8>, Failure> {
+    Err(Failure::new(Exit::Usage, "no-pdf", "this build makes no PDF")
+        .remedy("build with `--features pdf`, or give `--format docx`"))
+}
+
+/// Bytes into a file, or to standard output.
+fn write_bytes(session: &Session, out: Option<&Path>, bytes: &[u8]) -> Result<(), Failure> {
+    match out {
+        None => session.out.bytes(bytes),
+        Some(path) => {
+            fs::write(path, bytes).map_err(|error| Failure::file("can't write", path, &error))?;
+            let shown = path.display().to_string();
+            session.out.say(&format!("written to `{shown}`"), &json!({ "file": shown, "bytes": bytes.len() }))
+        }
+    }
 }
 
 fn diff(session: &Session, old: &Document, new: &Document) -> Result<(), Failure> {

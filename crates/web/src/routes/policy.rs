@@ -2,10 +2,11 @@
 
 use axum::{Json, extract::State, http::StatusCode};
 use base::Timestamp;
+use ledger::sign_statement;
 use policy::Files;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use watch::{Acknowledgement, StoredVersion, Version, VersionSummary};
+use watch::{Acknowledgement, StoredVersion, Version, VersionSummary, manifest_statement};
 
 use crate::{
     App,
@@ -123,6 +124,9 @@ pub(crate) mod described {
         /// Who is asked to, with the clauses that they have not acknowledged as they read now.
         #[schema(value_type = AnyObject)]
         outstanding: String,
+        /// Its hashes and who approved them, as a note that is signed with the log's key; once it is adopted.
+        #[schema(nullable = false, required = false)]
+        note: Option<String>,
     }
 }
 
@@ -153,6 +157,15 @@ pub(crate) struct VersionList {
     /// All of them, the newest first.
     #[schema(value_type = Vec<described::PolicyVersion>)]
     items: Vec<VersionSummary>,
+}
+
+/// With its hashes as a signed statement, if it is adopted.
+fn signed(app: &App, mut found: StoredVersion) -> Result<Json<StoredVersion>, Problem> {
+    if let Some(statement) = manifest_statement(&found.summary.version, &found.manifest) {
+        let note = sign_statement(app.signer(), &statement);
+        found.note = Some(note.map_err(|error| Problem::internal(&error.to_string()))?);
+    }
+    Ok(Json(found))
 }
 
 /// As of when.
@@ -196,7 +209,7 @@ pub(crate) async fn current(
     caller: Caller,
     Query(as_of): Query<AsOf>,
 ) -> Result<Json<StoredVersion>, Problem> {
-    Ok(Json(app.watch().version(caller.principal(), None, as_of.at).await?))
+    signed(&app, app.watch().version(caller.principal(), None, as_of.at).await?)
 }
 
 /// Reads a version.
@@ -208,7 +221,7 @@ pub(crate) async fn read(
     caller: Caller,
     Path(version): Path<u32>,
 ) -> Result<Json<StoredVersion>, Problem> {
-    Ok(Json(app.watch().version(caller.principal(), Some(version), None).await?))
+    signed(&app, app.watch().version(caller.principal(), Some(version), None).await?)
 }
 
 /// Approves a version. Not one's own; the last approval that it needs adopts it.

@@ -53,6 +53,7 @@ impl Protected for Reviews {
             Activity::KeyRotate,
             Activity::KeyRetire,
             Activity::SubjectErase,
+            Activity::ExceptionSet,
             Activity::ReviewSign,
             Activity::ReviewObject,
         ]

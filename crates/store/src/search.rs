@@ -3,7 +3,7 @@
 //! may not be the last.
 
 use base::Timestamp;
-use ledger::{Event, EventQuery, EventView, Positions, positions, query_terms};
+use ledger::{Activity, Event, EventQuery, EventView, Positions, positions, query_terms};
 
 use crate::{
     Platform, Row, Store, StoreError, Value,
@@ -158,33 +158,59 @@ impl Store {
         let Some(activity) = &query.activity else {
             return Err(StoreError::Statement("a search of what is recorded names an activity".to_owned()));
         };
-        // First what waits: what enters the log meanwhile is found twice, and nothing is missed.
         let pattern = if activity.contains('.') { activity.clone() } else { format!("{activity}.%") };
-        let values = [pattern.as_str().into(), MAX_PENDING.into()];
+        self.recorded_by_any(&pattern, std::slice::from_ref(query)).await
+    }
+
+    /// The same of some activities of one kind, in the log's order: what is recorded of the kind besides, such as that
+    /// somebody read it, does not count.
+    pub async fn recorded_of(
+        &self,
+        activities: &[Activity],
+        query: &EventQuery,
+    ) -> Result<Vec<EventView>, StoreError> {
+        let named = |one: &Activity| EventQuery { activity: Some(one.name().to_owned()), ..query.clone() };
+        let queries: Vec<_> = activities.iter().map(named).collect();
+        let noun = activities.first().and_then(|one| one.name().split_once('.')).map_or("", |(noun, _)| noun);
+        self.recorded_by_any(&format!("{noun}.%"), &queries).await
+    }
+
+    async fn recorded_by_any(
+        &self,
+        pattern: &str,
+        queries: &[EventQuery],
+    ) -> Result<Vec<EventView>, StoreError> {
+        // First what waits: what enters the log meanwhile is found twice, and nothing is missed.
+        let values = [pattern.into(), MAX_PENDING.into()];
         let mut pending = Vec::new();
         let waiting = self.log_rows(PENDING, &values).await?;
         if waiting.len() as i64 >= MAX_PENDING {
-            return Err(StoreError::Log(format!("too many events of `{activity}` wait for the log")));
+            return Err(StoreError::Log(format!("too many events of `{pattern}` wait for the log")));
         }
         for row in waiting {
             // One that is no event was changed: it explains nothing.
-            pending.extend(Event::decode(row.blob(0)?).ok().filter(|event| query.matches(event)));
+            let event = Event::decode(row.blob(0)?).ok();
+            pending.extend(event.filter(|event| queries.iter().any(|query| query.matches(event))));
         }
         let mut found = Vec::new();
-        let mut cursor = None;
-        loop {
-            let page = self.search_events(query, EventOrder::OldestFirst, cursor, MAX_EVENT_PAGE).await?;
-            found.extend(page.found.into_iter().map(|one| one.event));
-            cursor = page.next;
-            if found.len() > MAX_RECORDED {
-                return Err(StoreError::Log(format!(
-                    "more than {MAX_RECORDED} events of `{activity}` explain one thing"
-                )));
-            }
-            if cursor.is_none() {
-                break;
+        for query in queries {
+            let mut cursor = None;
+            loop {
+                let page = self.search_events(query, EventOrder::OldestFirst, cursor, MAX_EVENT_PAGE).await?;
+                found.extend(page.found.into_iter().map(|one| (one.index, one.event)));
+                cursor = page.next;
+                if found.len() > MAX_RECORDED {
+                    return Err(StoreError::Log(format!(
+                        "more than {MAX_RECORDED} events of `{pattern}` explain one thing"
+                    )));
+                }
+                if cursor.is_none() {
+                    break;
+                }
             }
         }
+        found.sort_by_key(|(index, _)| *index);
+        let mut found: Vec<_> = found.into_iter().map(|(_, event)| event).collect();
         pending.retain(|waiting| found.iter().all(|event| event.id != waiting.id));
         found.extend(pending);
         Ok(found)

@@ -261,13 +261,20 @@ pub fn findings<'a>(events: impl IntoIterator<Item = &'a EventView>, until: Time
     for event in events.into_iter().filter(done) {
         let check = &event.object.id;
         match Activity::from_name(&event.activity) {
-            Some(Activity::FindingOpen) => all.push(CheckFinding {
-                event: event.id.to_string(),
-                check: check.clone(),
-                opened: event.time,
-                closed: None,
-                summary: text(event, "summary").unwrap_or_default().to_owned(),
-            }),
+            Some(Activity::FindingOpen) => {
+                // Two servers may have seen it at once: it is one finding.
+                if all.iter().any(|one| one.check == *check && one.closed.is_none()) {
+                    continue;
+                }
+                let observation = text(event, "observation").map(str::to_owned);
+                all.push(CheckFinding {
+                    event: observation.unwrap_or_else(|| event.id.to_string()),
+                    check: check.clone(),
+                    opened: event.time,
+                    closed: None,
+                    summary: text(event, "summary").unwrap_or_default().to_owned(),
+                });
+            }
             Some(Activity::FindingClose) => {
                 let open = all.iter_mut().find(|one| one.check == *check && one.closed.is_none());
                 if let Some(open) = open {

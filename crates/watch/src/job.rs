@@ -1,7 +1,13 @@
 //! The job that makes the checks that are due, on one server at a time. A probe that can't tell, or takes too long, is
 //! recorded as not having been able to tell; one that is not there is a check that nobody makes, and grows stale.
 
-use std::{future::Future, pin::Pin};
+use std::{
+    collections::BTreeSet,
+    future::Future,
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::Pin,
+    task::Poll,
+};
 
 use access::{Action, Principal, Resource};
 use base::{Duration, JobId};
@@ -82,12 +88,20 @@ struct Order {
 pub struct ChecksJob {
     watch: Watch,
     probes: Vec<Box<dyn Probe>>,
+    longest: Duration,
 }
 
 impl ChecksJob {
     /// With those probes, in whose order they look.
     pub fn new(watch: Watch, probes: Vec<Box<dyn Probe>>) -> Self {
-        Self { watch, probes }
+        Self { watch, probes, longest: LONGEST }
+    }
+
+    /// Gives a probe that long, instead of a minute.
+    #[must_use]
+    pub fn giving(mut self, longest: Duration) -> Self {
+        self.longest = longest;
+        self
     }
 
     /// Makes sure that it is done by the clock.
@@ -111,17 +125,27 @@ impl ChecksJob {
         let order: Order = serde_json::from_str(lease.payload())
             .map_err(|_| WatchError::Store(StoreError::Shape("an order")))?;
         let is_asked = !order.checks.is_empty();
+        let mut failed = None;
         for probe in &self.probes {
             let due = if is_asked {
                 order.checks.iter().any(|check| check == probe.check())
             } else {
                 self.is_due(lease.system(), probe.check()).await?
             };
-            if due {
-                self.make(lease.system(), probe.as_ref()).await?;
+            if !due {
+                continue;
+            }
+            // What can't be recorded grows stale; it keeps no other check from being made.
+            if let Err(error) = self.make(lease.system(), probe.as_ref()).await {
+                tracing::error!(check = probe.check(), %error, "an observation can't be recorded");
+                failed = Some(error);
             }
         }
-        Ok(if is_asked { Next::Done } else { Next::At(self.watch.now().plus(EVERY), None) })
+        match failed {
+            Some(error) if is_asked => Err(error),
+            _ if is_asked => Ok(Next::Done),
+            _ => Ok(Next::At(self.watch.now().plus(EVERY), None)),
+        }
     }
 
     /// Whether it was not made for as long as it may be.
@@ -138,8 +162,10 @@ impl ChecksJob {
     }
 
     async fn make(&self, scope: &SystemScope, probe: &dyn Probe) -> Result<(), WatchError> {
-        let looked = tokio::time::timeout(LONGEST.into(), probe.look(scope)).await;
-        let sight = looked.unwrap_or_else(|_| Sight::unknown("it took more than a minute"));
+        let looked = tokio::time::timeout(self.longest.into(), guarded(probe, scope)).await;
+        let sight = looked.unwrap_or_else(|_| {
+            Sight::unknown(format!("it took more than {} seconds", self.longest.seconds()))
+        });
         match sight.seen {
             Seen::Pass => tracing::debug!(check = probe.check(), "a check passed"),
             Seen::Fail => tracing::error!(check = probe.check(), summary = %sight.summary, "a check failed"),
@@ -150,6 +176,17 @@ impl ChecksJob {
         self.watch.observe(scope, probe.check(), &sight).await?.into_inner();
         Ok(())
     }
+}
+
+/// A probe that panics could not tell; the others look all the same.
+async fn guarded(probe: &dyn Probe, scope: &SystemScope) -> Sight {
+    let panicked = || Sight::unknown("it panicked");
+    let Ok(mut look) = catch_unwind(AssertUnwindSafe(|| probe.look(scope))) else { return panicked() };
+    std::future::poll_fn(|context| {
+        let step = catch_unwind(AssertUnwindSafe(|| look.as_mut().poll(context)));
+        step.unwrap_or_else(|_| Poll::Ready(panicked()))
+    })
+    .await
 }
 
 fn payload(checks: &[String]) -> Result<String, StoreError> {
@@ -175,7 +212,10 @@ impl Watch {
         let made = |kind| kind != CheckKind::Manual;
         let all =
             self.0.registry.checks().filter(|(_, check)| made(check.kind)).map(|(_, check)| check.id.clone());
-        let checks: Vec<String> = if checks.is_empty() { all.collect() } else { checks.to_vec() };
+        // Each once: an order is no longer than the registry.
+        let checks: BTreeSet<String> =
+            if checks.is_empty() { all.collect() } else { checks.iter().cloned().collect() };
+        let checks: Vec<String> = checks.into_iter().collect();
         let wrong = checks.iter().find_map(|id| match self.0.registry.check(id) {
             None => Some(WatchError::NotFound("check")),
             Some(check) if !made(check.kind) => {
@@ -184,6 +224,8 @@ impl Watch {
             }
             Some(_) => None,
         });
+        // An order without checks would be one by the clock.
+        let wrong = wrong.or_else(|| checks.is_empty().then_some(WatchError::NotFound("check")));
         if let Some(error) = wrong {
             let reason = base::Fault::code(&error);
             let act = Act::refused(Activity::EvidenceAsk, ObjectRef::new("check", "-"), reason, None);

@@ -23,7 +23,7 @@ use std::{
 
 use access::Access;
 use base::Timestamp;
-use ledger::{EventQuery, OutcomeWord};
+use ledger::{Activity, EventQuery, OutcomeWord};
 use policy::{Catalogue, Document, Files, Observed, Registry};
 use serde::{Deserialize, Serialize};
 use store::Store;
@@ -115,7 +115,14 @@ impl Watch {
 
     /// What the log says of the policy's versions, of what happened until then.
     pub async fn adoption(&self, until: Timestamp) -> Result<Adoption, WatchError> {
-        let events = self.0.store.recorded(&about("policy", until)).await?;
+        // Not that somebody read a version: that is recorded too, and there is no end of it.
+        let acts = [
+            Activity::PolicyPropose,
+            Activity::PolicyApprove,
+            Activity::PolicyAdopt,
+            Activity::PolicyAcknowledge,
+        ];
+        let events = self.0.store.recorded_of(&acts, &about("policy", until)).await?;
         Ok(Adoption::fold(&events, until))
     }
 

@@ -12,6 +12,8 @@ use crate::{Sight, Watch, WatchError, events, line};
 const NOUN: &str = "check";
 /// Most observations on a page.
 pub const MAX_OBSERVATIONS: usize = 500;
+/// Rows that are read at once if the first one counts for nothing.
+const AT_ONCE: i64 = 64;
 
 /// What a person attests.
 #[derive(Clone, Debug)]
@@ -34,13 +36,20 @@ pub struct Attestation {
     pub document: Option<String>,
 }
 
-/// A page of observations, the newest first.
+/// A page of observations, the newest first: so many as were asked for, and those of the last one's instant.
 #[derive(Clone, Debug, Default)]
 pub struct ObservationPage {
     /// The observations.
     pub items: Vec<Observation>,
     /// Where the next page begins: before this.
     pub next: Option<Timestamp>,
+}
+
+/// What the newest observation saw that could tell.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Before {
+    Failed,
+    DidNotFail,
 }
 
 /// When something is true, and when it was looked at.
@@ -74,6 +83,7 @@ impl Watch {
         let add = platform!(
             "INSERT INTO observation (check_id, definite, effective, received, event) VALUES ($1, $2, $3, $4, $5)"
         );
+        let before = self.before(scope, check, sight, times).await?;
         let mut tx = self.0.store.system(scope).await?;
         let event = tx.event_id()?;
         let definite = sight.seen != Seen::Unknown;
@@ -88,26 +98,50 @@ impl Watch {
                 .detail("effective", times.effective.to_string())
                 .detail("collected", times.collected.to_string()),
         ];
-        match sight.seen {
-            Seen::Fail => {
+        match (sight.seen, before) {
+            (Seen::Fail, Some(before)) => {
                 let open = platform!(
                     "INSERT INTO open_finding (check_id, event, at) VALUES ($1, $2, $3) ON CONFLICT (check_id) DO NOTHING"
                 );
-                if tx.execute(open, &[check.into(), (&event).into(), self.now().into()]).await? == 1 {
+                let is_new =
+                    tx.execute(open, &[check.into(), (&event).into(), self.now().into()]).await? == 1;
+                // Whoever planted the row keeps no finding from being opened.
+                if is_new || before != Before::Failed {
                     let act = Act::new(Activity::FindingOpen, ObjectRef::new(NOUN, check));
                     acts.push(act.detail("observation", event).detail("summary", sight.summary.clone()));
                 }
             }
-            Seen::Pass => {
+            (Seen::Pass, Some(before)) => {
                 let close = platform!("DELETE FROM open_finding WHERE check_id = $1");
-                if tx.execute(close, &[check.into()]).await? == 1 {
+                if tx.execute(close, &[check.into()]).await? == 1 || before == Before::Failed {
                     let act = Act::new(Activity::FindingClose, ObjectRef::new(NOUN, check));
                     acts.push(act.detail("observation", event));
                 }
             }
-            Seen::Unknown => {}
+            _ => {}
         }
         Ok(tx.commit_all((), acts).await?)
+    }
+
+    /// What was seen before; none if this observation says nothing of how it is now: it could not tell, or there is one of
+    /// what was so later. So late evidence neither opens a finding nor closes one.
+    async fn before(
+        &self,
+        scope: &SystemScope,
+        check: &str,
+        sight: &Sight,
+        times: Times,
+    ) -> Result<Option<Before>, WatchError> {
+        if sight.seen == Seen::Unknown {
+            return Ok(None);
+        }
+        let mut read = self.0.store.system_read(scope).await?;
+        let newest = self.newest_of(&mut read, check, true, self.now()).await?;
+        Ok(match newest {
+            Some(one) if one.effective > times.effective => None,
+            Some(one) if one.seen == Seen::Fail => Some(Before::Failed),
+            _ => Some(Before::DidNotFail),
+        })
     }
 
     /// Records what a person saw of a check that a person makes, or of a clause in the organisation's own words. An
@@ -184,24 +218,57 @@ impl Watch {
         Ok(())
     }
 
-    /// The newest observations of a check, of what was recorded until then. A row that no event confirms is none.
+    /// The newest observations of a check, of what was recorded until then. A row that no event confirms is none, and does
+    /// not stand before one that is.
     pub(crate) async fn newest(
         &self,
         read: &mut store::SystemReadTx,
         check: &str,
         until: Timestamp,
     ) -> Result<Latest, WatchError> {
+        let definite = self.newest_of(read, check, true, until).await?;
+        let unknown = self.newest_of(read, check, false, until).await?;
+        Ok(Latest { definite, unknown })
+    }
+
+    async fn newest_of(
+        &self,
+        read: &mut store::SystemReadTx,
+        check: &str,
+        definite: bool,
+        until: Timestamp,
+    ) -> Result<Option<Observation>, WatchError> {
         // What is recorded is never of the future: going back from then, the first that was known then is near.
         let newest = platform!(
-            "SELECT e.id, e.leaf FROM observation o JOIN event e ON e.id = o.event WHERE o.check_id = $1 AND o.definite = $2 \
-             AND o.effective <= $3 AND o.received <= $3 ORDER BY o.effective DESC, o.received DESC, o.event DESC LIMIT 1"
+            "SELECT o.event, e.leaf, o.definite, o.effective, o.received FROM observation o \
+             LEFT JOIN event e ON e.id = o.event AND (EXISTS (SELECT 1 FROM log_entry l WHERE l.seq = e.seq) \
+             OR EXISTS (SELECT 1 FROM outbox w WHERE w.seq = e.seq)) \
+             WHERE o.check_id = $1 AND o.definite = $2 AND (o.effective, o.received, o.event) < ($3, $4, $5) \
+             ORDER BY o.effective DESC, o.received DESC, o.event DESC LIMIT $6"
         );
-        let mut latest = Latest::default();
-        for (definite, place) in [(1i64, &mut latest.definite), (0, &mut latest.unknown)] {
-            let row = read.row(newest, &[check.into(), definite.into(), until.into()]).await?;
-            *place = row.and_then(|row| confirmed(&row, check).transpose()).transpose()?;
+        let last = Timestamp::from_micros(i64::MAX);
+        let mut before = (until, last, vec![0xff; 17]);
+        let mut limit = 1i64;
+        loop {
+            let (effective, received, event) = &before;
+            let values = [
+                check.into(),
+                i64::from(definite).into(),
+                (*effective).into(),
+                (*received).into(),
+                event.as_slice().into(),
+                limit.into(),
+            ];
+            let rows = read.rows(newest, &values).await?;
+            for row in &rows {
+                if let Some(one) = confirmed(row, check)?.filter(|one| one.received <= until) {
+                    return Ok(Some(one));
+                }
+            }
+            let Some(row) = rows.last().filter(|_| rows.len() as i64 == limit) else { return Ok(None) };
+            before = (row.time(3)?, row.time(4)?, row.blob(0)?.to_vec());
+            limit = AT_ONCE;
         }
-        Ok(latest)
     }
 
     /// A page of the observations of a check, the newest first. An operator's act.
@@ -214,27 +281,37 @@ impl Watch {
     ) -> Result<ObservationPage, WatchError> {
         let resource = Resource::new().id(check);
         let (scope, decision) = self.0.access.operate(by, Action::EvidenceRead, &resource).await?;
-        if self.0.registry.validity(check).is_none() {
+        if !self.is_check(check) {
             let object = ObjectRef::new(NOUN, check);
             let act = Act::refused(Activity::EvidenceRead, object, "not-found", None);
             self.0.store.record_system(scope, act).await?;
             return Err(WatchError::NotFound("check"));
         }
         let page = platform!(
-            "SELECT e.id, e.leaf, o.received FROM observation o JOIN event e ON e.id = o.event WHERE o.check_id = $1 \
-             AND o.received < $2 ORDER BY o.received DESC LIMIT $3"
+            "SELECT o.event, e.leaf, o.definite, o.effective, o.received FROM observation o \
+             LEFT JOIN event e ON e.id = o.event AND (EXISTS (SELECT 1 FROM log_entry l WHERE l.seq = e.seq) \
+             OR EXISTS (SELECT 1 FROM outbox w WHERE w.seq = e.seq)) \
+             WHERE o.check_id = $1 AND o.received < $2 AND o.received >= (SELECT MIN(p.received) FROM \
+             (SELECT received FROM observation WHERE check_id = $1 AND received < $2 ORDER BY received DESC LIMIT $3) p) \
+             ORDER BY o.received DESC, o.event DESC"
         );
+        let more = platform!("SELECT 1 FROM observation WHERE check_id = $1 AND received < $2 LIMIT 1");
         let limit = limit.clamp(1, MAX_OBSERVATIONS);
         let before = before.unwrap_or(Timestamp::from_micros(i64::MAX));
         let mut read = self.0.store.system_read(scope).await?;
-        let rows = read.rows(page, &[check.into(), before.into(), (limit as i64 + 1).into()]).await?;
-        drop(read);
-        let mut items = Vec::new();
-        for row in rows.iter().take(limit) {
-            items.extend(confirmed(row, check)?);
+        let rows = read.rows(page, &[check.into(), before.into(), (limit as i64).into()]).await?;
+        let mut next = rows.last().map(|row| row.time(4)).transpose()?;
+        if let Some(last) = next
+            && read.row(more, &[check.into(), last.into()]).await?.is_none()
+        {
+            next = None;
         }
-        let last = rows.get(limit.saturating_sub(1)).map(|row| row.time(2)).transpose()?;
-        let next = last.filter(|_| rows.len() > limit);
+        drop(read);
+        let mut items: Vec<Observation> = Vec::new();
+        for row in &rows {
+            let one = confirmed(row, check)?;
+            items.extend(one.filter(|one| items.iter().all(|other| other.event != one.event)));
+        }
         let act = Act::new(Activity::EvidenceRead, ObjectRef::new(NOUN, check))
             .decided_by(decision.policies())
             .detail("count", items.len());
@@ -243,14 +320,18 @@ impl Watch {
     }
 }
 
-/// The observation that an event records, if it is one of that check.
+/// The observation that an event in the log records, or one that waits for it, if it is what the row says.
 fn confirmed(row: &Row, check: &str) -> Result<Option<Observation>, WatchError> {
-    let id: base::EventId = row.id(0)?;
-    let event = Event::decode(row.blob(1)?).ok();
-    let found = event.filter(|event| event.id == id).and_then(|event| events::observation(&event));
-    let found = found.filter(|one| one.check == check);
+    // What somebody planted may be no id at all.
+    let (id, definite, effective) = (row.blob(0)?, row.int(2)? != 0, row.time(3)?);
+    let event = row.opt_blob(1)?.and_then(|leaf| Event::decode(leaf).ok());
+    let found = event.filter(|event| event.id.as_bytes() == id).and_then(|event| events::observation(&event));
+    let is_same = |one: &Observation| {
+        one.check == check && one.effective == effective && (one.seen != Seen::Unknown) == definite
+    };
+    let found = found.filter(is_same);
     if found.is_none() {
-        tracing::error!(event = %id, check, "a row names an event that is no observation of that check: it counts for nothing");
+        tracing::error!(event = ?id, check, "a row names an event that is no such observation: it counts for nothing");
     }
     Ok(found)
 }

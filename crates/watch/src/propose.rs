@@ -57,8 +57,10 @@ impl Watch {
         let content = serde_json::to_string(&Content { files, document })
             .map_err(|_| WatchError::Damaged("a version that can't be written"))?;
         let stored = sha256(content.as_bytes());
+        // The key is the hash of what is stored: a row that somebody damaged is whole again.
         let keep = platform!(
-            "INSERT INTO policy_content (sha256, content, at) VALUES ($1, $2, $3) ON CONFLICT (sha256) DO NOTHING"
+            "INSERT INTO policy_content (sha256, content, at) VALUES ($1, $2, $3) \
+             ON CONFLICT (sha256) DO UPDATE SET content = excluded.content"
         );
         let mut tx = self.0.store.system(scope).await?;
         tx.execute(keep, &[(&stored).into(), (&content).into(), now.into()]).await?;

@@ -3,17 +3,20 @@
 use access::{Action, Principal, Resource};
 use base::{Duration, Timestamp};
 use ledger::{Act, Activity, EventQuery, ObjectRef};
-use policy::{Document, Files, Finding, Manifest};
+use policy::{Document, Files, Finding, Manifest, Seen};
 use serde::{Deserialize, Serialize};
 use store::{EventOrder, SystemScope, platform};
 
 use crate::{
-    APPROVALS, Acknowledgement, Content, Outstanding, Standing, Version, Watch, WatchError, about,
+    APPROVALS, Acknowledgement, Content, Outstanding, Standing, Version, Watch, WatchError, about, events,
     propose::NOUN, sha256,
 };
 
 /// How long somebody has to acknowledge a version, from when it is in effect or from when they came.
 const ACKNOWLEDGED_WITHIN: Duration = Duration::from_days(30);
+
+/// Most observations of a check that are looked for, of those that could not tell.
+const MAX_LOOKED_BACK: usize = 64;
 
 /// A version, and how it stands.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -135,19 +138,52 @@ impl Watch {
         let mut examined = 0;
         for (_, check) in self.registry().checks() {
             examined += 1;
-            let query =
-                EventQuery { object: Some(check.id.clone()), ..about(Activity::EvidenceObserve.name(), now) };
-            let page = self.store().search_events(&query, EventOrder::NewestFirst, None, 1).await?;
-            let Some(newest) = page.found.first() else { continue };
-            let mut read = self.store().system_read(scope).await?;
-            let latest = self.newest(&mut read, &check.id, now).await?;
-            let stored =
-                [latest.definite, latest.unknown].into_iter().flatten().map(|one| one.received).max();
-            if stored.is_none_or(|at| at < newest.event.time) {
+            if !self.has_newest(scope, &check.id, now).await? {
                 missing.push(check.id.clone());
             }
         }
         Ok((examined, missing))
+    }
+
+    /// Whether what the log has last of a check is stored, back to the last that could tell. Row by row: late evidence is the
+    /// last in the log, and not the newest.
+    async fn has_newest(
+        &self,
+        scope: &SystemScope,
+        check: &str,
+        until: Timestamp,
+    ) -> Result<bool, WatchError> {
+        let stored = platform!(
+            "SELECT 1 FROM observation WHERE check_id = $1 AND definite = $2 AND effective = $3 AND event = $4"
+        );
+        let query =
+            EventQuery { object: Some(check.to_owned()), ..about(Activity::EvidenceObserve.name(), until) };
+        let mut cursor = None;
+        let mut looked = 0;
+        // A page may be empty and not the last.
+        loop {
+            let page = self
+                .store()
+                .search_events(&query, EventOrder::NewestFirst, cursor, MAX_LOOKED_BACK - looked)
+                .await?;
+            for event in page.found.iter().map(|found| &found.event) {
+                looked += 1;
+                let Some(one) = events::observation(event) else { continue };
+                let definite = one.seen != Seen::Unknown;
+                let values = [check.into(), definite.into(), one.effective.into(), (&event.id).into()];
+                let mut read = self.store().system_read(scope).await?;
+                if read.row(stored, &values).await?.is_none() {
+                    return Ok(false);
+                }
+                if definite {
+                    return Ok(true);
+                }
+            }
+            cursor = page.next;
+            if cursor.is_none() || looked >= MAX_LOOKED_BACK {
+                return Ok(true);
+            }
+        }
     }
 
     /// Every version, the newest first. An operator's act.

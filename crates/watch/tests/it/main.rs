@@ -1,1 +1,15 @@
-//! The policy's versions and what is observed of them, on both engines.
+//! The policy's versions and what is observed of it, on both engines.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
+mod adoption;
+mod checks;
+mod exceptions;
+mod observations;
+mod support;

@@ -4,7 +4,8 @@
 //! - A check is *satisfied* while its newest observation passed and is still valid; *not satisfied* while that failed and is
 //!   valid; *stale* once it is not valid any more; *never observed* before there is one. An observation that could not tell
 //!   says nothing: the one before it counts for as long as it is valid, so that a collector that died is never green.
-//! - A sentence is a *gap* if nothing that runs observes it, else as its worst check is.
+//! - A sentence is a *gap* if nothing that runs observes it, else as its worst check is. That a person attests an own wording
+//!   changes no gap: there is nothing that would hold what the words say.
 //! - A clause is as its worst sentence is; *not applicable* while somebody answers for that, with a reason and an end.
 //! - An exception changes no state. It says who answers for it, and until when.
 
@@ -304,6 +305,7 @@ fn of_clause(
             asked.push(check.id.clone());
             worst = worst.max(Some(state.state));
         };
+        let mut is_held = false;
         for (control, check) in registry.checks() {
             // Of own words nobody knows which sentence says what: each check of the clause counts for each of them.
             let is_asked = check.holds.iter().any(|one| {
@@ -311,12 +313,15 @@ fn of_clause(
             });
             if is_asked && !known.absent.contains(&control.id) {
                 ask(Some(&control.id), check);
+                is_held = true;
             }
         }
+        // A person's word on controls makes nothing of a sentence that none of them observes.
+        let unheld = (!is_held).then_some(State::Gap);
         if clause.own_wording {
             ask(None, &Registry::own_wording(&clause.id));
         }
-        let state = worst.unwrap_or(State::Gap);
+        let state = worst.max(unheld).unwrap_or(State::Gap);
         sentences.push(SentenceState {
             id: sentence.id.clone(),
             text: sentence.text.clone(),

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use base::Duration;
 use serde::{Deserialize, Serialize};
 
-use crate::{Catalogue, CatalogueError, ClauseId, Hold};
+use crate::{Catalogue, CatalogueError, Clause, ClauseId, Hold};
 
 macro_rules! files {
     ($($name:literal),* $(,)?) => {
@@ -353,28 +353,22 @@ pub(crate) fn shown(span: Duration) -> String {
 /// `docs/clauses.md`: what holds each clause today, and what holds it not yet.
 pub fn clauses_markdown(catalogue: &Catalogue, registry: &Registry) -> String {
     let mut text = String::from(HEAD);
+    text.push_str(&summary(catalogue, registry));
     let mut told: BTreeMap<&str, &ClauseId> = BTreeMap::new();
     for section in catalogue.sections() {
         text.push_str(&format!("\n## {} {}\n", section.id, section.title));
         for clause in &section.clauses {
-            let hold: Vec<_> = clause.hold.iter().map(|hold| hold.letter()).collect();
-            text.push_str(&format!("\n### {} {} ({})\n\n", clause.id, clause.title, hold.join("+")));
-            let mut is_held = false;
+            text.push_str(&format!("\n### {} {} ({})\n\n", clause.id, clause.title, letters(&clause.hold)));
             for control in registry.of_clause(&clause.id) {
-                is_held = true;
                 match told.get(control.id.as_str()) {
-                    Some(first) => text.push_str(&format!("- **{}**: as for {first}.\n", control.title)),
+                    Some(first) => text.push_str(&again(control, &clause.id, first)),
                     None => {
                         told.insert(&control.id, &clause.id);
                         text.push_str(&written(control));
                     }
                 }
             }
-            if !is_held {
-                text.push_str("Gap: no control of Tenet holds it yet.\n");
-            } else if let Some(bare) = bare(clause, registry) {
-                text.push_str(&format!("\nGap: nothing is observed of {bare}.\n"));
-            }
+            text.push_str(&gaps(clause, registry));
         }
     }
     text
@@ -384,51 +378,130 @@ const HEAD: &str = "\
 # Clauses
 
 What holds each clause today: the control, what observes it, the tests that fail if it stops holding, and what a third party can
-look at. Only what is true now; what a control still lacks stands under \"open\". Written from the registry of controls by
-`tenet policy controls --format md`; a test compares, and another checks that each test named here exists.
+look at. Only what is true now; what a control still lacks, and what its checks do not look at, stands under \"open\". Written from
+the registry of controls by `tenet policy controls --format md`; a test compares, and another checks that each test named here exists.
 
 **E** enforced: a violation can't happen or is refused. **D** detected: it raises a finding. **A** attested: a person's dated review.
+Beside a clause stands what it asks for, beside a control what that does. `CD-8.2` is the second sentence of a clause.
 ";
 
-/// The sentences that nothing observes, of the first wording.
-fn bare(clause: &crate::Clause, registry: &Registry) -> Option<String> {
-    let count = clause.wording.templates().first().map_or(0, |one| one.sentences().len());
-    let is_bare = |sentence: &usize| {
-        !registry.checks().any(|(_, check)| check.holds.iter().any(|one| one.covers(&clause.id, *sentence)))
+fn letters(hold: &[Hold]) -> String {
+    let letters: Vec<_> = hold.iter().map(|hold| hold.letter()).collect();
+    letters.join("+")
+}
+
+/// How much of the policy is held, and what is not.
+fn summary(catalogue: &Catalogue, registry: &Registry) -> String {
+    let all = catalogue.clauses().count();
+    let bare: Vec<_> = catalogue
+        .clauses()
+        .filter(|clause| registry.of_clause(&clause.id).next().is_none())
+        .map(|clause| clause.id.to_string())
+        .collect();
+    let of = |kind: CheckKind| registry.checks().filter(|(_, check)| check.kind == kind).count();
+    format!(
+        "\n{} controls hold something of {} clauses out of {all}; {} checks run by themselves, {} are drills, {} are a person's. No \
+         control holds anything of {}.\n",
+        registry.controls().len(),
+        all - bare.len(),
+        of(CheckKind::Automatic),
+        of(CheckKind::Drill),
+        of(CheckKind::Manual),
+        bare.join(", "),
+    )
+}
+
+/// What of a clause nothing holds or observes.
+fn gaps(clause: &Clause, registry: &Registry) -> String {
+    let controls: Vec<_> = registry.of_clause(&clause.id).collect();
+    if controls.is_empty() {
+        return "Gap: no control of Tenet holds it yet.\n".to_owned();
+    }
+    let mut text = String::new();
+    let lacks: Vec<_> = clause
+        .hold
+        .iter()
+        .filter(|hold| !controls.iter().any(|control| control.hold.contains(hold)))
+        .map(|hold| match hold {
+            Hold::Enforced => "no control enforces it",
+            Hold::Detected => "beyond its checks, no control detects a violation of it",
+            Hold::Attested => "nobody is asked to attest it",
+        })
+        .collect();
+    if !lacks.is_empty() {
+        text.push_str(&format!("\nGap: {}.\n", lacks.join("; ")));
+    }
+    let is_observed = |sentence: usize| {
+        registry.checks().any(|(_, check)| check.holds.iter().any(|one| one.covers(&clause.id, sentence)))
     };
-    let bare: Vec<_> = (1..=count).filter(is_bare).collect();
-    if bare.is_empty() {
-        return None;
+    let wordings = clause.wording.templates();
+    let sentences = wordings.first().map_or(0, |one| one.sentences().len());
+    let bare: Vec<_> = (1..=sentences).filter(|sentence| !is_observed(*sentence)).collect();
+    if !bare.is_empty() {
+        let all = bare.len() == sentences;
+        let ids: Vec<_> = bare.iter().map(|sentence| format!("`{}.{sentence}`", clause.id)).collect();
+        let what = if all { "it".to_owned() } else { ids.join(", ") };
+        text.push_str(&format!("\nGap: no check observes {what}.\n"));
     }
-    if bare.len() == count {
-        return Some("it by a check".to_owned());
-    }
-    let bare: Vec<_> = bare.iter().map(|sentence| format!("{}.{sentence}", clause.id)).collect();
-    Some(format!("{} by a check", bare.join(", ")))
+    text
+}
+
+/// A control that was told of at an earlier clause, and what of it observes this one.
+fn again(control: &Control, clause: &ClauseId, first: &ClauseId) -> String {
+    let checks: Vec<_> = control
+        .checks
+        .iter()
+        .filter(|check| check.holds.iter().any(|one| one.clause == *clause))
+        .map(|check| format!("`{}`", check.id))
+        .collect();
+    let observed = match checks.len() {
+        0 => "no check of it observes this clause".to_owned(),
+        _ => format!("observed by {}", checks.join(", ")),
+    };
+    format!("- **{}** ({}): as for {first}; {observed}.\n", control.title, letters(&control.hold))
 }
 
 fn written(control: &Control) -> String {
-    let mut text =
-        format!("- **{}** (`{}`): {}\n", control.title, control.id, control.text.replace('\n', " "));
+    let mut text = format!(
+        "- **{}** (`{}`, {}): {}\n",
+        control.title,
+        control.id,
+        letters(&control.hold),
+        line(&control.text)
+    );
     for check in &control.checks {
+        let some = if check.holds == control.holds { String::new() } else { only(&check.holds) };
         text.push_str(&format!(
-            "  - Check `{}` ({}, every {}, valid {}): {}\n",
+            "  - Check `{}` ({}, every {}, valid {}{some}): {}\n",
             check.id,
             check.kind.as_str(),
             shown(check.every),
             shown(check.valid),
-            check.title
+            line(&check.title)
         ));
     }
-    let tests: Vec<_> = control.tests.iter().map(|test| format!("    `{test}`")).collect();
-    text.push_str(&format!("  - Tests:\n{}.\n", tests.join(",\n")));
-    text.push_str(&format!("  - Evidence: {}\n", control.evidence.replace('\n', " ")));
-    for (name, more) in [("Needs", &control.needs), ("Open", &control.open)] {
-        if !more.is_empty() {
-            text.push_str(&format!("  - {name}: {}\n", more.replace('\n', " ")));
-        }
+    text.push_str("  - Tests:\n");
+    for test in &control.tests {
+        text.push_str(&format!("    - `{test}`\n"));
+    }
+    text.push_str(&format!("  - Evidence: {}\n", line(&control.evidence)));
+    if !control.needs.is_empty() {
+        text.push_str(&format!("  - Needs: `{}`; it is not there without.\n", line(&control.needs)));
+    }
+    if !control.open.is_empty() {
+        text.push_str(&format!("  - Open: {}\n", line(&control.open)));
     }
     text
+}
+
+/// Of a check that observes less than its control holds: what.
+fn only(holds: &[Holds]) -> String {
+    let names: Vec<_> = holds.iter().map(Holds::to_string).collect();
+    format!(", of {} alone", names.join(", "))
+}
+
+fn line(text: &str) -> String {
+    text.replace('\n', " ")
 }
 
 #[cfg(test)]

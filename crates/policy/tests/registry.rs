@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use policy::{Catalogue, CheckKind, Registry, clauses_markdown};
+use policy::{Catalogue, CheckKind, Hold, Registry, clauses_markdown};
 
 fn both() -> (Catalogue, Registry) {
     let catalogue = Catalogue::load().unwrap();
@@ -31,12 +31,18 @@ fn what_a_control_holds_is_observed_or_is_a_gap_and_said_to_be() {
         let part = part.split("\n### ").next().unwrap();
         let is_observed =
             registry.checks().any(|(_, check)| check.holds.iter().any(|one| one.clause == clause.id));
-        assert_eq!(
-            part.contains("Gap: no control"),
-            registry.of_clause(&clause.id).next().is_none(),
-            "{}",
-            clause.id
-        );
+        let controls: Vec<_> = registry.of_clause(&clause.id).collect();
+        for (hold, words) in [
+            (Hold::Enforced, "no control enforces it"),
+            (Hold::Detected, "no control detects a violation of it"),
+            (Hold::Attested, "nobody is asked to attest it"),
+        ] {
+            let is_asked = !controls.is_empty() && clause.hold.contains(&hold);
+            let is_there = controls.iter().any(|control| control.hold.contains(&hold));
+            let is_said = part.lines().any(|line| line.starts_with("Gap: ") && line.contains(words));
+            assert_eq!(is_said, is_asked && !is_there, "{}: {words}", clause.id);
+        }
+        assert_eq!(part.contains("Gap: no control of Tenet holds it"), controls.is_empty(), "{}", clause.id);
         assert!(
             is_observed || part.contains("Gap: "),
             "{}: nothing observes it, and the page does not say so",

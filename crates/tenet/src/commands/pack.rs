@@ -208,13 +208,7 @@ async fn indices(api: &Api, assessed: &Assessed, at: Timestamp) -> Result<BTreeS
         if found.len() >= MAX_EVENTS {
             return Err(failed(format!("more than {MAX_EVENTS} events of `{noun}`")));
         }
-        // Reads of the policy are events too, and say nothing of it.
-        let is_read = |one: &Value| {
-            one.pointer("/event/metadata/event_code").and_then(Value::as_str)
-                == Some(Activity::PolicyRead.name())
-        };
-        let kept = found.iter().filter(|one| !is_read(one));
-        indices.extend(kept.filter_map(|one| one.get("index").and_then(Value::as_u64)));
+        indices.extend(found.iter().filter_map(|one| one.get("index").and_then(Value::as_u64)));
     }
     for check in &assessed.assessment.checks {
         let counted = [&check.observation, &check.could_not_tell].into_iter().flatten();

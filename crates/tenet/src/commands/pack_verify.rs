@@ -330,7 +330,7 @@ fn complete(
             }
             let noun = event.activity.split('.').next().unwrap_or_default();
             let counts = WHOLE.contains(&noun) || WHOLE.contains(&event.activity.as_str());
-            if counts && event.activity != Activity::PolicyRead.name() && !known.contains(&here) {
+            if counts && !known.contains(&here) {
                 return Err(wrong(format!(
                     "it leaves out entry {here}, `{}` of {}",
                     event.activity, event.object.id

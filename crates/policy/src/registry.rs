@@ -486,7 +486,10 @@ fn written(control: &Control) -> String {
     }
     text.push_str(&format!("  - Evidence: {}\n", line(&control.evidence)));
     if !control.needs.is_empty() {
-        text.push_str(&format!("  - Needs: `{}`; it is not there without.\n", line(&control.needs)));
+        text.push_str(&format!(
+            "  - Needs: `{}`; without it the control is not there.\n",
+            line(&control.needs)
+        ));
     }
     if !control.open.is_empty() {
         text.push_str(&format!("  - Open: {}\n", line(&control.open)));

@@ -279,7 +279,7 @@ fn own_words_are_attested_and_hold_nothing_by_themselves() {
 fn a_clause_is_as_its_worst_sentence_and_that_as_its_worst_check() {
     let worse = State::ALL.windows(2).all(|two| matches!(two, [one, next] if one < next));
     assert!(worse, "they stand from the best to the worst");
-    // TR-4 has one check; CD-8 has three, of which one observes the second sentence alone.
+    // CD-8 has three checks, of which one observes the second sentence alone.
     let at_last = at(0).plus(check("drill-cross-account").valid).minus(TICK);
     let pass = |id: &str, seconds| seen(id, seconds, Seen::Pass);
     let (apart, cross, token) = ("accounts-apart", "drill-cross-account", "drill-expired-token");

@@ -114,6 +114,7 @@ fn models_are_what_the_schema_says() {
         ("/assessment-plan/metadata/last-modified", json!("2026-12-01")),
         ("/assessment-plan/tasks/0/timing/at-frequency/period", json!(0)),
         ("/assessment-plan/tasks/0/title", json!("two\nlines")),
+        ("/assessment-plan/tasks/0/type", json!("8 is no token")),
         ("/assessment-plan/local-definitions/activities/0/props", json!([])),
     ] {
         let right = std::mem::replace(plan.pointer_mut(pointer).unwrap(), value);

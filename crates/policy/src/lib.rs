@@ -39,7 +39,10 @@ pub use finding::{Code, Finding};
 pub use framework::Framework;
 pub use manifest::{ClauseHash, Manifest};
 pub use observed::Observed;
-pub use oscal::{OSCAL_VERSION, oscal_catalog, oscal_profile};
+pub use oscal::{
+    OSCAL_VERSION, oscal_all, oscal_assessment_plan, oscal_assessment_results, oscal_catalog,
+    oscal_component_definition, oscal_poam, oscal_profile, oscal_references, oscal_ssp,
+};
 pub use parameter::{Parameter, ParameterKind, Value};
 pub use published::steers;
 pub use registry::{Check, CheckKind, Control, Holds, OWN_WORDING, Registry, clauses_markdown};

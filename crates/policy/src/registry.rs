@@ -181,10 +181,14 @@ impl Registry {
     /// # Errors
     /// A file is not TOML of the right form, or contradicts itself or the catalogue: a fault of the build.
     pub fn load(catalogue: &Catalogue) -> Result<Self, CatalogueError> {
-        Self::parse(catalogue, FILES)
+        Self::read(catalogue, FILES)
     }
 
-    fn parse(catalogue: &Catalogue, files: &[(&'static str, &str)]) -> Result<Self, CatalogueError> {
+    /// The controls of files: their names and texts.
+    ///
+    /// # Errors
+    /// A file is not TOML of the right form, or contradicts itself or the catalogue.
+    pub fn read(catalogue: &Catalogue, files: &[(&'static str, &str)]) -> Result<Self, CatalogueError> {
         let mut controls: Vec<Control> = Vec::new();
         let mut ids = BTreeSet::new();
         for (file, text) in files {
@@ -530,7 +534,7 @@ valid = "1 day"
 
     fn parse(text: &str) -> Result<Registry, String> {
         let catalogue = Catalogue::load().map_err(|error| error.to_string())?;
-        Registry::parse(&catalogue, &[("controls/x.toml", text)]).map_err(|error| error.why)
+        Registry::read(&catalogue, &[("controls/x.toml", text)]).map_err(|error| error.why)
     }
 
     #[test]

@@ -28,7 +28,10 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("web", &["base", "policy", "ledger", "store", "keys", "access", "vault", "watch", "witness"]),
     (
         "tenet",
-        &["base", "policy", "ledger", "store", "keys", "access", "vault", "watch", "witness", "rules", "web"],
+        &[
+            "base", "policy", "print", "ledger", "store", "keys", "access", "vault", "watch", "witness",
+            "rules", "web",
+        ],
     ),
     ("testkit", &["base", "ledger", "store"]),
 ];

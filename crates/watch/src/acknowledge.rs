@@ -100,7 +100,14 @@ impl Watch {
         let wanted: BTreeSet<u32> = adoption.acknowledgements.iter().map(|one| one.version).collect();
         for number in wanted {
             if let Some(one) = adoption.versions.get(&number) {
-                manifests.insert(number, self.content(scope, one).await?.document.manifest());
+                match self.content(scope, one).await {
+                    Ok(content) => {
+                        manifests.insert(number, content.document.manifest());
+                    }
+                    // An old version that was damaged is one that nobody acknowledged; it stops no new one.
+                    Err(WatchError::Damaged(_)) => {}
+                    Err(error) => return Err(error),
+                }
             }
         }
         let now = self.content(scope, version).await?.document.manifest();

@@ -2,9 +2,10 @@
 
 use access::{Action, Principal, Resource};
 use ledger::{Act, Activity, ObjectRef};
-use policy::Document;
+use policy::{Document, Registry};
+use store::SystemScope;
 
-use crate::{APPROVALS, Approval, Version, Watch, WatchError, propose::NOUN};
+use crate::{APPROVALS, Approval, Sight, Version, Watch, WatchError, propose::NOUN};
 
 impl Watch {
     /// Approves a version, which must have the hash that is given: what was approved is not something else by then. The
@@ -65,7 +66,43 @@ impl Watch {
                     .detail("next_review", version.next_review.to_string()),
             );
         }
+        let is_adopted = version.adopted_at.is_some();
+        let before = adoption.newest_adopted().cloned();
         let tx = self.0.store.system(scope).await?;
-        Ok(tx.commit_all(version, acts).await?.into_inner())
+        let version = tx.commit_all(version, acts).await?.into_inner();
+        if is_adopted {
+            self.ask_for_wordings(scope, &content.document, before.as_ref()).await?;
+        }
+        Ok(version)
+    }
+
+    /// Of each clause that the organisation words otherwise than before, what somebody attested of other words counts no more:
+    /// until somebody attests these, they are not held.
+    async fn ask_for_wordings(
+        &self,
+        scope: &SystemScope,
+        document: &Document,
+        before: Option<&Version>,
+    ) -> Result<(), WatchError> {
+        let known = match before {
+            Some(version) => match self.content(scope, version).await {
+                Ok(content) => content.document.manifest().clauses,
+                Err(WatchError::Damaged(_)) => Vec::new(),
+                Err(error) => return Err(error),
+            },
+            None => Vec::new(),
+        };
+        let manifest = document.manifest();
+        for (clause, hash) in document.clauses().zip(&manifest.clauses) {
+            if clause.own_wording && !known.contains(hash) {
+                let check = Registry::own_wording(&clause.id).id;
+                let sight = Sight::whether(
+                    false,
+                    format!("worded anew in version {}: to be attested", document.version),
+                );
+                self.observe(scope, &check, &sight).await?.into_inner();
+            }
+        }
+        Ok(())
     }
 }

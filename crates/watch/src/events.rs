@@ -228,7 +228,8 @@ pub fn exceptions<'a>(events: impl IntoIterator<Item = &'a EventView>, until: Ti
     for event in events.into_iter().filter(done) {
         match Activity::from_name(&event.activity) {
             Some(Activity::ExceptionSet) => all.extend(exception(event)),
-            Some(Activity::ExceptionEnd) => {
+            // Whoever reviews it and objects ends it, as whoever ends it does.
+            Some(Activity::ExceptionEnd | Activity::ReviewObject) => {
                 let ended = all.iter_mut().find(|one| one.event == event.object.id && one.ended.is_none());
                 if let Some(ended) = ended {
                     ended.ended = Some(event.time);

@@ -29,7 +29,10 @@ pub struct NewException {
 impl Watch {
     /// Every exception, of what happened until then.
     pub async fn exceptions(&self, until: Timestamp) -> Result<Vec<Exception>, WatchError> {
-        let events = self.0.store.recorded(&about("exception", until)).await?;
+        let mut events = self.0.store.recorded(&about("exception", until)).await?;
+        if !events.is_empty() {
+            events.extend(self.0.store.recorded(&about(Activity::ReviewObject.name(), until)).await?);
+        }
         Ok(events::exceptions(&events, until))
     }
 

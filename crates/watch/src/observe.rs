@@ -205,6 +205,9 @@ impl Watch {
         if times.collected > now || times.collected < times.effective {
             return invalid("collected", "it lies in the future, or before when it was so");
         }
+        if given.examined == 0 {
+            return invalid("examined", "nothing was looked at: give how many things were");
+        }
         if given.failed > given.examined || (given.holds && given.failed > 0) {
             return invalid(
                 "failed",

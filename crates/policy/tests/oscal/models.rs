@@ -273,7 +273,7 @@ fn results_have_the_state_of_each_clause_that_applies() {
     assert_eq!(
         states,
         [
-            ("rr-4_own", "not-satisfied", "never-observed"),
+            ("rr-4_own", "not-satisfied", "gap"),
             ("cd-1_smt", "not-satisfied", "gap"),
             ("cd-5_smt", "not-satisfied", "fail"),
             ("cd-7_smt", "not-satisfied", "fail"),
@@ -317,6 +317,7 @@ fn a_plan_of_action_has_an_item_for_whatever_is_open() {
         items,
         [
             ("finding", "CD-5"),
+            ("gap", "RR-4"),
             ("never-observed", "RR-4"),
             ("gap", "CD-1"),
             ("gap", "CD-7"),

@@ -139,7 +139,8 @@ fn what_is_named_is_of_the_right_kind_and_in_sight() {
 fn nothing_stands_twice() {
     let models = all();
     let ssp = &models.iter().find(|(name, _)| *name == "ssp.json").unwrap().1;
-    let uuid = ssp.pointer("/system-security-plan/system-implementation/components/0/uuid").unwrap();
+    let uuid =
+        ssp.pointer("/system-security-plan/control-implementation/implemented-requirements/1/uuid").unwrap();
     let at = "/system-security-plan/control-implementation/implemented-requirements/0/uuid";
     let found = changed("ssp.json", at, uuid.clone());
     assert_eq!(found.len(), 1, "{found:?}");

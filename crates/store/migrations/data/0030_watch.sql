@@ -18,6 +18,8 @@ CREATE TABLE observation (
     PRIMARY KEY (check_id, definite, effective, received, event)
 ){strict};
 
+CREATE INDEX observation_received ON observation (check_id, received);
+
 -- Checks whose newest observation failed.
 CREATE TABLE open_finding (
     check_id TEXT NOT NULL PRIMARY KEY,

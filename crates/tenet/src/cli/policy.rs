@@ -168,13 +168,14 @@ In a PDF the hashes of all clauses are attached as manifest.note, signed with th
         #[arg(long, value_name = "FILE")]
         out: Option<PathBuf>,
     },
-    /// Write a policy in OSCAL 1.2.1: a profile, and the catalog of clauses that it refers to
+    /// Write a policy in OSCAL 1.2.1: a profile, its catalog, and the controls that hold it
     #[command(after_help = "\
 Examples:
   tenet policy export policy --out oscal
-  ls oscal   # catalog.json profile.json
+  ls oscal   # catalog.json component-definition.json profile.json
 
-The profile expects the catalog beside it. The same files give the same bytes.")]
+The profile expects the catalog beside it. The same files give the same bytes. What is known of the
+policy, in the other models, is in an archive of evidence: `tenet evidence pack`.")]
     Export {
         /// The policy's directory
         #[arg(value_name = "DIR")]
@@ -220,7 +221,8 @@ Examples:
   tenet policy approve 2
   tenet policy approve 2 --sha256 9f86d081...
 
-It shows what changed since the version in effect, and asks, unless --sha256 says what was looked at.")]
+It shows what changed since the version in effect, and asks. With --sha256 it does not: that says
+what was looked at.")]
     Approve {
         /// The version
         version: u32,
@@ -234,8 +236,8 @@ Examples:
   tenet policy acknowledge
   tenet policy acknowledge 2 --sha256 9f86d081...
 
-It shows the clauses that you have not acknowledged as they read now, and asks, unless --sha256 says
-what was read. Of a new version you are asked only for what changed.")]
+It shows the clauses that you have not acknowledged as they read now, and asks, unless --sha256
+says what was read. Of a new version you are asked only for what changed.")]
     Acknowledge {
         /// The version [default: the one in effect]
         version: Option<u32>,

@@ -16,7 +16,7 @@ use std::{
 use base::Timestamp;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use ledger::{Activity, LogVerifier, TILE_WIDTH, TileSource, inclusion_proof, tile_path};
-use policy::{Catalogue, Document};
+use policy::{Catalogue, Document, Registry};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use watch::{Assessed, Content, Standing, StoredVersion, Version, sha256};
@@ -41,6 +41,7 @@ pub(super) const POLICY: &str = "policy/";
 pub(super) const MANIFEST: &str = "manifest.note";
 #[cfg(feature = "pdf")]
 const PDF: &str = "policy.pdf";
+pub(super) const OSCAL: &str = "oscal/";
 const READ_ME: &str = "README.txt";
 /// Most events of a kind that an archive holds.
 const MAX_EVENTS: usize = 20_000;
@@ -80,8 +81,17 @@ pub(super) struct Entry {
 }
 
 /// The kinds of activities of which every event is taken, besides the observations that count.
-pub(super) const WHOLE: [&str; 5] =
-    ["policy", "exception", "finding", Activity::OperatorEnrol.name(), Activity::OperatorRevoke.name()];
+pub(super) const WHOLE: [&str; 9] = [
+    Activity::PolicyPropose.name(),
+    Activity::PolicyApprove.name(),
+    Activity::PolicyAdopt.name(),
+    Activity::PolicyAcknowledge.name(),
+    Activity::ReviewObject.name(),
+    "exception",
+    "finding",
+    Activity::OperatorEnrol.name(),
+    Activity::OperatorRevoke.name(),
+];
 
 fn failed(error: impl std::fmt::Display) -> Failure {
     Failure::new(Exit::Failure, "pack", "the archive can't be written").why(error.to_string())
@@ -121,6 +131,7 @@ pub(super) async fn pack(session: &Session, which: &WhichEvidence, out: &Path) -
     let place = log::place(session, None, None)?;
     let (checkpoint, entries) =
         log::at_place(place, move |source, _| proved(source, &verifier, &wanted)).await?;
+    files.extend(oscal(&document, &assessed)?);
     files.insert(CHECKPOINT.to_owned(), checkpoint.into_bytes());
     files.insert(ENTRIES.to_owned(), entries);
     files.insert(READ_ME.to_owned(), read_me(&assessed).into_bytes());
@@ -188,6 +199,16 @@ pub(super) fn readable(
     .into_iter()
     .map(|(name, format)| form(name, format))
     .collect()
+}
+
+/// What is known, in OSCAL.
+pub(super) fn oscal(document: &Document, assessed: &Assessed) -> Result<Vec<(String, Vec<u8>)>, Failure> {
+    let catalogue = Catalogue::load().map_err(failed)?;
+    let registry = Registry::load(&catalogue).map_err(failed)?;
+    policy::oscal_all(&catalogue, &registry, document, &assessed.assessment, &assessed.findings)
+        .into_iter()
+        .map(|(name, value)| Ok((format!("{OSCAL}{name}"), pretty(&value)?)))
+        .collect()
 }
 
 /// As PDF, with the signed hashes inside of it.

@@ -11,7 +11,7 @@ use std::{
 use base::Timestamp;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use ledger::{
-    Activity, Event, EventView, Hash, LogVerifier, OutcomeView, leaf_hash, verify_inclusion, verify_statement,
+    Event, EventView, Hash, LogVerifier, OutcomeView, leaf_hash, verify_inclusion, verify_statement,
 };
 use policy::{Catalogue, Document, Known, Observation, Registry};
 use serde_json::json;
@@ -23,7 +23,7 @@ use zip::ZipArchive;
 use super::{
     Session, log,
     pack::{
-        ASSESSMENT, CHECKPOINT, DOCUMENT, ENTRIES, Entry, FORMAT, HEAD, Head, MANIFEST, POLICY, WHOLE,
+        ASSESSMENT, CHECKPOINT, DOCUMENT, ENTRIES, Entry, FORMAT, HEAD, Head, MANIFEST, POLICY, WHOLE, oscal,
         readable,
     },
 };
@@ -73,6 +73,11 @@ pub(super) fn verify(
     let document = document(&files, &head, &events, &key)?;
     let claimed: Assessed = json_of(&files, ASSESSMENT)?;
     let assessment = states(&document, &claimed, &events, at)?;
+    for (name, made) in oscal(&document, &claimed)? {
+        if files.get(&name) != Some(&made) {
+            return Err(wrong(format!("`{name}` does not follow from what is known")));
+        }
+    }
     if let Some(copy) = copy {
         complete(copy, &key, &checked, &assessment)?;
     }

@@ -170,9 +170,14 @@ fn init(session: &Session, catalogue: &Catalogue, arguments: &PolicyInit) -> Res
 
 fn export(session: &Session, catalogue: &Catalogue, document: &Document, out: &Path) -> Result<(), Failure> {
     fs::create_dir_all(out).map_err(|error| Failure::file("can't make", out, &error))?;
+    let registry = Registry::load(catalogue).map_err(|error| {
+        Failure::new(Exit::Failure, "registry", "the registry of controls can't be read")
+            .why(error.to_string())
+    })?;
     let files = [
         ("catalog.json", policy::oscal_catalog(catalogue)),
         ("profile.json", policy::oscal_profile(document)),
+        ("component-definition.json", policy::oscal_component_definition(catalogue, &registry)),
     ];
     for (name, value) in &files {
         let path = out.join(name);
@@ -182,7 +187,10 @@ fn export(session: &Session, catalogue: &Catalogue, document: &Document, out: &P
         fs::write(&path, text + "\n").map_err(|error| Failure::file("can't write", &path, &error))?;
     }
     let shown = out.display().to_string();
-    let line = format!("`{shown}` holds catalog.json and profile.json, OSCAL {}", policy::OSCAL_VERSION);
+    let line = format!(
+        "`{shown}` holds catalog.json, profile.json and component-definition.json, OSCAL {}",
+        policy::OSCAL_VERSION
+    );
     session.out.say(
         &line,
         &json!({ "directory": shown, "files": files.map(|(name, _)| name), "oscal": policy::OSCAL_VERSION }),

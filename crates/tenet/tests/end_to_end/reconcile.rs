@@ -24,12 +24,12 @@ fn a_row_that_was_edited_is_named_and_a_planted_event_stays_out() {
     assert!(clean["rows"].as_u64().unwrap() >= 3, "{clean}");
 
     let database = world.directory.path().join("data/data.db");
-    sql(&database, "UPDATE account SET name = 'mallory'");
+    sql(&database, "UPDATE account SET name = 'mallory' WHERE name = 'acme'");
     let (exit, error) = world.fails(&["log", "reconcile"]);
     assert_eq!((exit, text(&error, "/code")), (1, "unexplained"), "{error}");
     let named = world.json(&["log", "search", "--activity", "integrity.violation"]);
     assert_eq!(named[0]["event"]["resources"][0]["uid"], account.as_str());
-    sql(&database, "UPDATE account SET name = 'acme'");
+    sql(&database, "UPDATE account SET name = 'acme' WHERE name = 'mallory'");
     world.json(&["log", "reconcile"]);
 
     // A copy of the event that made an administrator, for somebody else.

@@ -329,7 +329,7 @@ fn rules_run_at_the_witness_and_alarms_arrive() {
     let rules = world.directory.path().join("rules");
     fs::create_dir(&rules).unwrap();
     let rule = "title: An account was made\nid: 00000000-0000-4000-8000-000000000001\nlogsource: {product: tenet}\n\
-        detection:\n  made:\n    tenet.activity: account.create\n  condition: made\nlevel: low\n";
+        detection:\n  made:\n    tenet.activity: account.create\n    tenet.actor_kind: operator\n  condition: made\nlevel: low\n";
     fs::write(rules.join("own.yml"), rule).unwrap();
     let more = ["--rules", rules.to_str().unwrap(), "--alerts-to", hook.to_str().unwrap()];
     let witness = Witness::start_with(&world, &key, "localhost:0", &more);

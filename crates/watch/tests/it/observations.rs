@@ -295,7 +295,8 @@ on_both_engines! {
             assert_eq!((error.code(), error.field()), (code, field), "{what}");
             assert_eq!(house.last_act(), format!("evidence.observe refused {code}"), "{what}");
         }
-        assert_eq!(house.h.tamper(Realm::Data, "SELECT count(*) FROM observation"), ["0"]);
+        assert_eq!(house.h.tamper(Realm::Data, "SELECT count(*) FROM observation"), ["1"]);
+        // That one: own words were adopted, and wait for somebody to attest them.
         // Whoever worded a clause does not say that it is held as it is worded.
         assert_eq!(clause(&house.known(None).await, "CD-5").sentences[0].checks.last().unwrap(), own);
         let error = house.watch.attest(&house.by(&house.ann).await, &attestation(own)).await.unwrap_err();

@@ -163,7 +163,7 @@ pub(crate) struct VersionList {
 fn signed(app: &App, mut found: StoredVersion) -> Result<Json<StoredVersion>, Problem> {
     if let Some(statement) = manifest_statement(&found.summary.version, &found.manifest) {
         let note = sign_statement(app.signer(), &statement);
-        found.note = Some(note.map_err(|error| Problem::internal(&error.to_string()))?);
+        found.note = Some(note.map_err(|error| Problem::internal(error.to_string()))?);
     }
     Ok(Json(found))
 }

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// How long it is waited for checks that were asked for.
-const PATIENCE: std::time::Duration = std::time::Duration::from_secs(120);
+const PATIENCE: base::Duration = base::Duration::from_seconds(120);
 const POLL: std::time::Duration = std::time::Duration::from_millis(500);
 /// Most bytes of a document whose hash is taken.
 const MAX_DOCUMENT_BYTES: u64 = 1 << 30;
@@ -239,7 +239,7 @@ async fn make(session: &Session, wanted: &[String]) -> Result<(), Failure> {
     let ids: Vec<String> =
         if wanted.is_empty() { all.map(|(_, check)| check.id.clone()).collect() } else { wanted.to_vec() };
     let which = WhichEvidence { as_of: None, version: None };
-    let give_up = tokio::time::Instant::now() + PATIENCE;
+    let give_up = before.plus(PATIENCE);
     loop {
         tokio::time::sleep(POLL).await;
         let (_, assessed) = assessed(&api, &which).await?;
@@ -252,7 +252,7 @@ async fn make(session: &Session, wanted: &[String]) -> Result<(), Failure> {
             })
         };
         let wanted: Vec<&String> = ids.iter().filter(known).collect();
-        if wanted.iter().all(is_new) || tokio::time::Instant::now() >= give_up {
+        if wanted.iter().all(is_new) || session.context.now() >= give_up {
             let rows: Vec<Value> = wanted
                 .iter()
                 .filter_map(|id| assessed.assessment.check(id))

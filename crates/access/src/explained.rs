@@ -8,7 +8,7 @@ use std::{
 };
 
 use base::{AccountId, ClientId, Duration, OperatorId};
-use ledger::{Act, Activity, DetailValue, EventQuery, EventView, ObjectRef, OutcomeView, OutcomeWord};
+use ledger::{Act, Activity, EventQuery, EventView, ObjectRef, OutcomeView, OutcomeWord};
 
 use crate::{Access, AccessError, Role};
 
@@ -116,11 +116,15 @@ impl Access {
             ..succeeded()
         };
         let made = self.0.store.recorded(&made).await?;
-        let role = done(&made, Activity::OperatorLinkCreate).and_then(|event| text(event, "role"));
-        let is_used = self.0.store.recorded(&used).await?.iter().any(|event| {
-            event.outcome == OutcomeView::Success && text(event, "link").as_deref() == Some(link.id())
-        });
-        let role = role.filter(|_| !is_used).and_then(|role| Role::from_word(&role));
+        let role = done(&made, Activity::OperatorLinkCreate).and_then(|event| event.text("role"));
+        let is_used = self
+            .0
+            .store
+            .recorded(&used)
+            .await?
+            .iter()
+            .any(|event| event.outcome == OutcomeView::Success && event.text("link") == Some(link.id()));
+        let role = role.filter(|_| !is_used).and_then(Role::from_word);
         if role.is_none() {
             let act = Act::new(Activity::IntegrityViolation, link.clone())
                 .detail("why", "no event explains it as it stands in the database");
@@ -145,13 +149,6 @@ pub(crate) fn succeeded() -> EventQuery {
     EventQuery { outcome: Some(OutcomeWord::Success), ..EventQuery::default() }
 }
 
-fn text(event: &EventView, wanted: &str) -> Option<String> {
-    event.details.iter().find_map(|(name, value)| match value {
-        DetailValue::Text(text) if name == wanted => Some(text.clone()),
-        _ => None,
-    })
-}
-
 /// The first event of success of an activity.
 fn done(events: &[EventView], activity: Activity) -> Option<&EventView> {
     events.iter().find(|event| event.outcome == OutcomeView::Success && event.activity == activity.name())
@@ -163,7 +160,7 @@ fn fold(events: &[EventView]) -> Option<Made> {
         return None;
     }
     let enrolled = done(events, Activity::OperatorEnrol)?;
-    Some(Made { role: Role::from_word(&text(enrolled, "role")?)?, key: text(enrolled, "key")? })
+    Some(Made { role: Role::from_word(enrolled.text("role")?)?, key: enrolled.text("key")?.to_owned() })
 }
 
 /// Registered once, in this account, with these scopes and this credential, and not revoked.
@@ -174,8 +171,8 @@ fn fold_client(events: &[EventView]) -> Option<MadeClient> {
     let created = done(events, Activity::ClientCreate)?;
     Some(MadeClient {
         account: created.object.account?,
-        scopes: text(created, "scope")?,
-        clearance: text(created, "clearance")?,
-        credential: text(created, "key").or_else(|| text(created, "secret"))?,
+        scopes: created.text("scope")?.to_owned(),
+        clearance: created.text("clearance")?.to_owned(),
+        credential: created.text("key").or_else(|| created.text("secret"))?.to_owned(),
     })
 }

@@ -11,7 +11,7 @@ use std::{
 };
 
 use base::Actor;
-use ledger::{Act, Activity, DetailValue, EventQuery, EventView, ObjectRef, OutcomeView};
+use ledger::{Act, Activity, EventQuery, EventView, ObjectRef, OutcomeView};
 use serde::Serialize;
 use store::SystemScope;
 
@@ -72,32 +72,18 @@ struct Accepted {
     waiting: Option<(String, i64, BTreeSet<String>)>,
 }
 
-fn text<'a>(event: &'a EventView, wanted: &str) -> Option<&'a str> {
-    event.details.iter().find_map(|(name, value)| match value {
-        DetailValue::Text(text) if name == wanted => Some(text.as_str()),
-        _ => None,
-    })
-}
-
-fn number(event: &EventView, wanted: &str) -> Option<i64> {
-    event.details.iter().find_map(|(name, value)| match value {
-        DetailValue::Number(number) if name == wanted => Some(*number),
-        _ => None,
-    })
-}
-
 fn fold(events: &[EventView]) -> BTreeMap<String, Accepted> {
     let mut all: BTreeMap<String, Accepted> = BTreeMap::new();
     for event in events.iter().filter(|event| event.outcome == OutcomeView::Success) {
-        let Some(value) = text(event, "value") else { continue };
+        let Some(value) = event.text("value") else { continue };
         let one = all.entry(event.object.id.clone()).or_default();
         match Activity::from_name(&event.activity) {
             Some(Activity::SafeguardSet) => {
-                let strength = number(event, "strength").unwrap_or(i64::MAX);
+                let strength = event.number("strength").unwrap_or(i64::MAX);
                 *one = Accepted { value: value.to_owned(), strength, waiting: None };
             }
             Some(Activity::SafeguardWeaken) => {
-                let strength = number(event, "strength").unwrap_or(i64::MIN);
+                let strength = event.number("strength").unwrap_or(i64::MIN);
                 one.waiting = Some((value.to_owned(), strength, BTreeSet::new()));
             }
             Some(Activity::SafeguardApprove) => {

@@ -52,6 +52,30 @@ pub struct EventView {
     pub details: Vec<(String, DetailValue)>,
 }
 
+impl EventView {
+    fn detail<'a, T>(&'a self, wanted: &str, of: impl Fn(&'a DetailValue) -> Option<T>) -> Option<T> {
+        self.details.iter().filter(|(name, _)| name == wanted).find_map(|(_, value)| of(value))
+    }
+    /// The text of a detail, if it has that one and it is a text.
+    pub fn text(&self, name: &str) -> Option<&str> {
+        self.detail(name, |value| match value {
+            DetailValue::Text(text) => Some(text.as_str()),
+            _ => None,
+        })
+    }
+    /// The number of a detail, if it has that one and it is a number.
+    pub fn number(&self, name: &str) -> Option<i64> {
+        self.detail(name, |value| match value {
+            DetailValue::Number(number) => Some(*number),
+            _ => None,
+        })
+    }
+    /// The same, if it is not negative.
+    pub fn count(&self, name: &str) -> Option<u64> {
+        self.number(name).and_then(|number| u64::try_from(number).ok())
+    }
+}
+
 /// The object of an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ObjectView {

@@ -4,7 +4,7 @@
 use std::str::FromStr;
 
 use base::EventId;
-use ledger::{Activity, DetailValue, EventView, leaf_hash};
+use ledger::{Activity, EventView, leaf_hash};
 
 use crate::{
     Platform, Protected, ReadTx, RowKey, RowPage, RowState, RowsFuture, Said, SystemReadTx,
@@ -61,11 +61,7 @@ impl Protected for Reviews {
 
     fn take(&self, event: &EventView, said: &mut Said) {
         let Some(activity) = Activity::from_name(&event.activity) else { return };
-        let stage = event.details.iter().find_map(|(name, value)| match value {
-            DetailValue::Text(text) if name == "stage" => Some(text.as_str()),
-            _ => None,
-        });
-        if needs_review(activity, event.actor, &event.object.kind, stage) {
+        if needs_review(activity, event.actor, &event.object.kind, event.text("stage")) {
             let actor = event.actor.to_string();
             let content = content(&event.activity, &actor, &event.object.kind, &event.object.id);
             said.made(None, key(event.id), RowState { content, ..RowState::default() });

@@ -3,7 +3,7 @@
 use std::str::FromStr;
 
 use base::{AccountId, CertificateId, HoldId, Id, IdKind, ObjectId, RecordId, RepositoryId};
-use ledger::{Activity, Commitment, DetailValue, EventView};
+use ledger::{Activity, Commitment, EventView};
 use store::{
     Protected, ReadTx, Row, RowKey, RowPage, RowState, RowsFuture, Said, Scope, Scoped, StoreError,
     SystemReadTx, Value, select,
@@ -92,20 +92,6 @@ fn object_key<K: IdKind>(kind: &'static str, event: &EventView) -> Option<RowKey
     Id::<K>::from_str(&event.object.id).ok().map(|id| key(kind, *id.as_bytes()))
 }
 
-fn number(event: &EventView, wanted: &str) -> Option<u64> {
-    event.details.iter().find_map(|(name, value)| match value {
-        DetailValue::Number(number) if name == wanted => u64::try_from(*number).ok(),
-        _ => None,
-    })
-}
-
-fn text<'a>(event: &'a EventView, wanted: &str) -> Option<&'a str> {
-    event.details.iter().find_map(|(name, value)| match value {
-        DetailValue::Text(text) if name == wanted => Some(text.as_str()),
-        _ => None,
-    })
-}
-
 fn content(event: &EventView) -> [u8; 32] {
     event.after.map(|after| *after.as_bytes()).unwrap_or_default()
 }
@@ -118,7 +104,7 @@ fn label(event: &EventView) -> u64 {
 fn written(event: &EventView, said: &mut Said) -> Option<()> {
     let at = object_key::<base::kinds::Record>(RECORD, event)?;
     let account = event.object.account;
-    let version = number(event, "version")?;
+    let version = event.count("version")?;
     let before = said.row(account, &at).copied();
     let now =
         RowState { content: content(event), version, label: label(event), ..before.unwrap_or_default() };
@@ -160,7 +146,7 @@ fn target(kind: &str, id: &str) -> Option<RowKey> {
 fn held(event: &EventView, said: &mut Said, set: bool) -> Option<()> {
     let at = object_key::<base::kinds::Hold>(HOLD, event)?;
     let account = event.object.account;
-    let of = target(text(event, "target_kind")?, text(event, "target")?)?;
+    let of = target(event.text("target_kind")?, event.text("target")?)?;
     if set {
         let state = RowState { content: of_target(&of), ..RowState::default() };
         said.made(account, at, state);
@@ -254,7 +240,7 @@ impl Protected for Vault {
             Activity::RepositoryCreate | Activity::RepositoryUpdate => {
                 let Some(at) = object_key::<base::kinds::Repository>(REPOSITORY, event) else { return };
                 let holds = said.row(account, &at).map_or(0, |row| row.holds);
-                let version = number(event, "revision").unwrap_or(1);
+                let version = event.count("revision").unwrap_or(1);
                 let state =
                     RowState { content: content(event), version, label: label(event), holds, marks: 0 };
                 said.made(account, at, state);

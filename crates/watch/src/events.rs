@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use base::Timestamp;
-use ledger::{Activity, DetailValue, EventView, OutcomeView};
+use ledger::{Activity, EventView, OutcomeView};
 use policy::{CheckFinding, Exception, Observation, Seen};
 use serde::{Deserialize, Serialize};
 
@@ -119,7 +119,7 @@ impl Adoption {
 
     fn take(&mut self, event: &EventView) -> Option<()> {
         let number: u32 = event.object.id.parse().ok()?;
-        let sha256 = text(event, "sha256")?;
+        let sha256 = event.text("sha256")?;
         let by = event.actor.to_string();
         match Activity::from_name(&event.activity)? {
             Activity::PolicyPropose => {
@@ -127,7 +127,7 @@ impl Adoption {
                 let version = Version {
                     version: number,
                     sha256: sha256.to_owned(),
-                    content: text(event, "content")?.to_owned(),
+                    content: event.text("content")?.to_owned(),
                     proposed_by: by,
                     proposed_at: event.time,
                     effective: instant(event, "effective")?,
@@ -213,11 +213,11 @@ pub fn observation(event: &EventView) -> Option<Observation> {
         collected: instant(event, "collected")?,
         received: event.time,
         by: event.actor.to_string(),
-        seen: Seen::from_word(text(event, "seen")?)?,
-        examined: number(event, "examined")?,
-        failed: number(event, "failed")?,
-        summary: text(event, "summary")?.to_owned(),
-        document: text(event, "document").map(str::to_owned),
+        seen: Seen::from_word(event.text("seen")?)?,
+        examined: event.count("examined")?,
+        failed: event.count("failed")?,
+        summary: event.text("summary")?.to_owned(),
+        document: event.text("document").map(str::to_owned),
     })
 }
 
@@ -245,9 +245,9 @@ fn exception(event: &EventView) -> Option<Exception> {
     Some(Exception {
         event: event.id.to_string(),
         clause: event.object.id.parse().ok()?,
-        not_applicable: text(event, "kind")? == "not-applicable",
-        reason: text(event, "reason")?.to_owned(),
-        owner: text(event, "owner")?.to_owned(),
+        not_applicable: event.text("kind")? == "not-applicable",
+        reason: event.text("reason")?.to_owned(),
+        owner: event.text("owner")?.to_owned(),
         by: event.actor.to_string(),
         from: event.time,
         until: instant(event, "until")?,
@@ -267,13 +267,13 @@ pub fn findings<'a>(events: impl IntoIterator<Item = &'a EventView>, until: Time
                 if all.iter().any(|one| one.check == *check && one.closed.is_none()) {
                     continue;
                 }
-                let observation = text(event, "observation").map(str::to_owned);
+                let observation = event.text("observation").map(str::to_owned);
                 all.push(CheckFinding {
                     event: observation.unwrap_or_else(|| event.id.to_string()),
                     check: check.clone(),
                     opened: event.time,
                     closed: None,
-                    summary: text(event, "summary").unwrap_or_default().to_owned(),
+                    summary: event.text("summary").unwrap_or_default().to_owned(),
                 });
             }
             Some(Activity::FindingClose) => {
@@ -288,20 +288,6 @@ pub fn findings<'a>(events: impl IntoIterator<Item = &'a EventView>, until: Time
     all
 }
 
-pub(crate) fn text<'a>(event: &'a EventView, wanted: &str) -> Option<&'a str> {
-    event.details.iter().find_map(|(name, value)| match value {
-        DetailValue::Text(text) if name == wanted => Some(text.as_str()),
-        _ => None,
-    })
-}
-
-fn number(event: &EventView, wanted: &str) -> Option<u64> {
-    event.details.iter().find_map(|(name, value)| match value {
-        DetailValue::Number(number) if name == wanted => u64::try_from(*number).ok(),
-        _ => None,
-    })
-}
-
 fn instant(event: &EventView, wanted: &str) -> Option<Timestamp> {
-    text(event, wanted)?.parse().ok()
+    event.text(wanted)?.parse().ok()
 }

@@ -1,7 +1,7 @@
 //! Checks of the log: that it takes events up in time, is what was signed, is cosigned, and has no gaps.
 
 use base::{Duration, Timestamp};
-use ledger::{Activity, DetailValue, EventQuery, EventView, TileKind, TilePath, leaf_hash};
+use ledger::{Activity, EventQuery, EventView, TileKind, TilePath, leaf_hash};
 use store::{ClockState, EventOrder, SystemScope, Witnessing};
 use watch::Sight;
 
@@ -128,13 +128,7 @@ pub(super) async fn rows_explained(grounds: &Grounds, _: &SystemScope) -> Looked
     let Some(last) = done.first() else {
         return Ok(Sight::unknown("rows were not compared with the log yet"));
     };
-    let number = |wanted: &str| {
-        last.details.iter().find_map(|(name, value)| match value {
-            DetailValue::Number(number) if name == wanted => u64::try_from(*number).ok(),
-            _ => None,
-        })
-    };
-    let (Some(rows), Some(unexplained)) = (number("rows"), number("unexplained")) else {
+    let (Some(rows), Some(unexplained)) = (last.count("rows"), last.count("unexplained")) else {
         return Err("the event of the comparison does not say what was found".to_owned());
     };
     if grounds.context.now() >= last.time.plus(COMPARED_WITHIN) {

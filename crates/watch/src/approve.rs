@@ -46,7 +46,7 @@ impl Watch {
         }
         let mut version = adoption.versions.get(&number).cloned().ok_or(WatchError::NotFound("version"))?;
         let content = self.content(scope, &version).await?;
-        if let Err(found) = Document::read(&content.files, &self.0.catalogue, &self.running()) {
+        if let Err(found) = Document::read(&content.files, &self.0.catalogue, self.running()) {
             let act = Act::refused(Activity::PolicyApprove, object(), "policy-faulty", Some("PD-1"));
             self.0.store.record_system(scope, act.detail("findings", found.len())).await?;
             return Err(WatchError::Faulty(found));
@@ -66,14 +66,13 @@ impl Watch {
                     .detail("next_review", version.next_review.to_string()),
             );
         }
-        let is_adopted = version.adopted_at.is_some();
-        let before = adoption.newest_adopted().cloned();
-        let tx = self.0.store.system(scope).await?;
-        let version = tx.commit_all(version, acts).await?.into_inner();
-        if is_adopted {
-            self.ask_for_wordings(scope, &content.document, before.as_ref()).await?;
+        // First: a crash between the two leaves words that are to be attested once more, and never new ones that count as
+        // attested.
+        if version.adopted_at.is_some() {
+            self.ask_for_wordings(scope, &content.document, adoption.newest_adopted()).await?;
         }
-        Ok(version)
+        let tx = self.0.store.system(scope).await?;
+        Ok(tx.commit_all(version, acts).await?.into_inner())
     }
 
     /// Of each clause that the organisation words otherwise than before, what somebody attested of other words counts no more:

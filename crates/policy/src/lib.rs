@@ -46,7 +46,7 @@ pub use oscal::{
 pub use parameter::{Parameter, ParameterKind, Value};
 pub use published::steers;
 pub use registry::{Check, CheckKind, Control, Holds, OWN_WORDING, Registry, clauses_markdown};
-pub use render::{feasible, head, html, markdown, why};
+pub use render::{escaped, feasible, head, html, markdown, why};
 pub use source::MAX_FILE_BYTES;
 pub use starter::{Answers, specimen, specimen_files, starter};
 pub use template::{Segment, Template, TemplateError};

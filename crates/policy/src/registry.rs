@@ -238,14 +238,6 @@ impl Registry {
             holds: vec![Holds { clause: clause.clone(), sentence: None }],
         }
     }
-
-    /// How long an observation of a check says something: of one in the registry, or on an own wording.
-    pub fn validity(&self, check: &str) -> Option<Duration> {
-        match check.strip_prefix(OWN_WORDING) {
-            Some(clause) => clause.parse::<ClauseId>().ok().map(|_| OWN_WORDING_VALID),
-            None => self.check(check).map(|check| check.valid),
-        }
-    }
 }
 
 fn is_id(text: &str) -> bool {

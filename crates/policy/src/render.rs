@@ -151,7 +151,8 @@ pub fn html(document: &Document) -> String {
     out
 }
 
-fn escaped(text: &str) -> String {
+/// A text within an element or an attribute of HTML or SVG: what no text can hold is left out.
+pub fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for letter in text.chars() {
         match letter {

@@ -272,7 +272,7 @@ fn own_words_are_attested_and_hold_nothing_by_themselves() {
     assert_eq!(clause(&found(&all, at(1)), "SD-1").state, State::NeverObserved);
     all.push(seen(&wording("SD-1"), 1, Seen::Fail));
     assert_eq!(clause(&found(&all, at(1)), "SD-1").state, State::NotSatisfied);
-    assert_eq!(registry().validity("wording/SD-1"), Some(Duration::from_days(365)));
+    assert_eq!(Registry::own_wording(&id("SD-1")).valid, Duration::from_days(365));
 }
 
 #[test]

@@ -66,7 +66,7 @@ async fn open(h: &Harness) -> Watch {
     };
     let access =
         Access::open(data.clone(), h.another_mint().await, keys.await.unwrap(), h.context.clone(), config);
-    Watch::open(data, access.await.unwrap(), Observed::default(), BTreeSet::new()).unwrap()
+    Watch::open(data, access.await.unwrap(), Observed::default(), |_| BTreeSet::new()).unwrap()
 }
 
 /// Events through the store, and their rows in one statement behind its back: one by one they would take an hour.

@@ -16,10 +16,7 @@ mod observe;
 mod propose;
 mod read;
 
-use std::{
-    collections::BTreeSet,
-    sync::{Arc, PoisonError, RwLock},
-};
+use std::{collections::BTreeSet, sync::Arc};
 
 use access::Access;
 use base::Timestamp;
@@ -54,7 +51,7 @@ struct Inner {
     catalogue: Catalogue,
     registry: Registry,
     /// What this server runs with: statements that it contradicts are refused.
-    running: RwLock<Observed>,
+    running: Observed,
     /// Controls that are not there, because what they need is not configured.
     absent: BTreeSet<String>,
 }
@@ -70,7 +67,7 @@ pub struct Content {
 }
 
 impl Watch {
-    /// Of a store's log. `running` is what the configuration says; `absent` are the controls that it does not install.
+    /// Of a store's log. `running` is what the configuration says; `absent` says which controls it does not install.
     ///
     /// # Errors
     /// The catalogue or the registry is faulty.
@@ -78,18 +75,12 @@ impl Watch {
         store: Store,
         access: Access,
         running: Observed,
-        absent: BTreeSet<String>,
+        absent: impl FnOnce(&Registry) -> BTreeSet<String>,
     ) -> Result<Self, WatchError> {
         let catalogue = Catalogue::load()?;
         let registry = Registry::load(&catalogue)?;
-        Ok(Self(Arc::new(Inner {
-            store,
-            access,
-            catalogue,
-            registry,
-            running: RwLock::new(running),
-            absent,
-        })))
+        let absent = absent(&registry);
+        Ok(Self(Arc::new(Inner { store, access, catalogue, registry, running, absent })))
     }
 
     /// Every clause that there is.
@@ -109,8 +100,8 @@ impl Watch {
         &self.0.store
     }
     /// What this server runs with.
-    pub fn running(&self) -> Observed {
-        self.0.running.read().unwrap_or_else(PoisonError::into_inner).clone()
+    pub fn running(&self) -> &Observed {
+        &self.0.running
     }
 
     /// What the log says of the policy's versions, of what happened until then.

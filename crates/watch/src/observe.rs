@@ -183,20 +183,16 @@ impl Watch {
         now: Timestamp,
     ) -> Result<(), WatchError> {
         let invalid = |field, reason| Err(WatchError::Invalid { field, reason });
-        if let Some(clause) = given.check.strip_prefix(OWN_WORDING) {
-            let is_clause = clause.parse().is_ok_and(|id| self.0.catalogue.clause(&id).is_some());
-            if !is_clause {
-                return Err(WatchError::NotFound("check"));
-            }
+        if !self.is_check(&given.check) {
+            return Err(WatchError::NotFound("check"));
+        }
+        if given.check.starts_with(OWN_WORDING) {
             let adoption = self.adoption(now).await?;
             if adoption.current(now).is_some_and(|one| one.proposed_by == me) {
                 return Err(WatchError::OwnWording);
             }
-        } else {
-            let check = self.0.registry.check(&given.check).ok_or(WatchError::NotFound("check"))?;
-            if check.kind != CheckKind::Manual {
-                return Err(WatchError::NotManual { check: check.id.clone() });
-            }
+        } else if self.0.registry.check(&given.check).is_none_or(|check| check.kind != CheckKind::Manual) {
+            return Err(WatchError::NotManual { check: given.check.clone() });
         }
         line("summary", &given.summary)?;
         if times.effective > now {

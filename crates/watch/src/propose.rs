@@ -33,7 +33,7 @@ impl Watch {
             let reason = "the files have more than 256 KiB";
             return Err(WatchError::Invalid { field: "files", reason });
         }
-        let document = match Document::read(&files, &self.0.catalogue, &self.running()) {
+        let document = match Document::read(&files, &self.0.catalogue, self.running()) {
             Ok(document) => document,
             Err(found) => {
                 let act = refused("-", "policy-faulty", Some("PD-1")).detail("findings", found.len());

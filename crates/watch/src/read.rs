@@ -93,7 +93,7 @@ impl Watch {
         let Some(version) = adoption.in_effect(now) else { return Ok(None) };
         let content = self.content(scope, version).await?;
         let found =
-            Document::read(&content.files, self.catalogue(), &self.running()).err().unwrap_or_default();
+            Document::read(&content.files, self.catalogue(), self.running()).err().unwrap_or_default();
         Ok(Some((version.version, found)))
     }
 

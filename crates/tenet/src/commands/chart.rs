@@ -3,6 +3,7 @@
 
 use std::fmt::Write as _;
 
+use policy::escaped;
 use serde_json::Value;
 
 /// Most bars; what would be one more is summed up in the last.
@@ -84,23 +85,6 @@ fn short_id(word: &str) -> String {
         (Some(prefix), Some(end), Some(rest)) if prefix.ends_with('_') => format!("{prefix}…{end}{rest}"),
         _ => word.to_owned(),
     }
-}
-
-/// For text and attributes of XML; what XML has no place for is left out.
-fn escaped(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for letter in text.chars() {
-        match letter {
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '&' => out.push_str("&amp;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            letter if letter.is_control() => {}
-            letter => out.push(letter),
-        }
-    }
-    out
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use base::Timestamp;
-use policy::{Catalogue, CheckState, ClauseState, Registry, State};
+use policy::{CheckState, ClauseState, State};
 use serde_json::{Value, json};
 use watch::{Assessed, sha256};
 
@@ -59,7 +59,7 @@ pub(super) async fn run(session: &Session, command: EvidenceCommand) -> Result<(
         EvidenceCommand::Checks(which) => checks(session, &which).await,
         EvidenceCommand::Observations { check, limit } => observations(session, &check, limit).await,
         EvidenceCommand::Findings(which) => {
-            let (value, _) = assessed(&session.operator()?, &which).await?;
+            let (value, _) = assessed(session, &session.operator()?, &which).await?;
             let found = value.get("findings").and_then(Value::as_array).cloned().unwrap_or_default();
             session.out.list(&found, FINDINGS)
         }
@@ -79,10 +79,14 @@ pub(super) async fn run(session: &Session, command: EvidenceCommand) -> Result<(
 }
 
 /// What is known, as the server says it.
-pub(super) async fn assessed(api: &Api, which: &WhichEvidence) -> Result<(Value, Assessed), Failure> {
+pub(super) async fn assessed(
+    session: &Session,
+    api: &Api,
+    which: &WhichEvidence,
+) -> Result<(Value, Assessed), Failure> {
     let mut query = Vec::new();
     if let Some(at) = which.as_of {
-        query.push(("as_of", past(at)?.to_string()));
+        query.push(("as_of", past(session, at).to_string()));
     }
     if let Some(version) = which.version {
         query.push(("version", version.to_string()));
@@ -101,10 +105,10 @@ pub(super) async fn assessed(api: &Api, which: &WhichEvidence) -> Result<(Value,
 }
 
 /// The end of today is meant as now.
-fn past(at: Timestamp) -> Result<Timestamp, Failure> {
-    let now = base::Context::system().now();
+fn past(session: &Session, at: Timestamp) -> Timestamp {
+    let now = session.context.now();
     let is_today = at > now && at.to_string().get(..10) == now.to_string().get(..10);
-    Ok(if is_today { now } else { at })
+    if is_today { now } else { at }
 }
 
 /// Why a clause is as it is: the first check, or what is missing.
@@ -129,7 +133,7 @@ fn why(assessed: &Assessed, clause: &ClauseState) -> String {
 }
 
 async fn state(session: &Session, which: &WhichEvidence) -> Result<(), Failure> {
-    let (value, assessed) = assessed(&session.operator()?, which).await?;
+    let (value, assessed) = assessed(session, &session.operator()?, which).await?;
     if session.out.is_json() {
         return session.out.document(&value);
     }
@@ -177,7 +181,7 @@ fn check_row(check: &CheckState) -> Value {
 }
 
 async fn show(session: &Session, clause: &str, which: &WhichEvidence) -> Result<(), Failure> {
-    let (_, assessed) = assessed(&session.operator()?, which).await?;
+    let (_, assessed) = assessed(session, &session.operator()?, which).await?;
     let found = assessed.assessment.clauses.iter().find(|one| one.clause.as_str() == clause);
     let found = found.ok_or_else(|| {
         Failure::new(Exit::NotFound, "not-found", format!("the policy has no clause `{clause}`"))
@@ -213,7 +217,7 @@ async fn show(session: &Session, clause: &str, which: &WhichEvidence) -> Result<
 }
 
 async fn checks(session: &Session, which: &WhichEvidence) -> Result<(), Failure> {
-    let (value, assessed) = assessed(&session.operator()?, which).await?;
+    let (value, assessed) = assessed(session, &session.operator()?, which).await?;
     if session.out.is_json() {
         let found = value.get("checks").and_then(Value::as_array).cloned().unwrap_or_default();
         return session.out.list(&found, CHECKS);
@@ -233,33 +237,28 @@ async fn make(session: &Session, wanted: &[String]) -> Result<(), Failure> {
     let api = session.operator()?;
     let before = session.context.now();
     let asked = api.post(&["v1", "evidence", "checks"], &json!({ "checks": wanted })).await?.body;
-    let catalogue = Catalogue::load().map_err(|error| Failure::usage(error.to_string()))?;
-    let registry = Registry::load(&catalogue).map_err(|error| Failure::usage(error.to_string()))?;
-    let all = registry.checks().filter(|(_, check)| check.kind != policy::CheckKind::Manual);
-    let ids: Vec<String> =
-        if wanted.is_empty() { all.map(|(_, check)| check.id.clone()).collect() } else { wanted.to_vec() };
     let which = WhichEvidence { as_of: None, version: None };
     let give_up = before.plus(PATIENCE);
     loop {
         tokio::time::sleep(POLL).await;
-        let (_, assessed) = assessed(&api, &which).await?;
-        // A control that is not there has no check that is made; a check may hold nothing of this policy.
-        let known = |id: &&String| assessed.assessment.check(id).is_some();
-        let is_new = |id: &&String| {
-            assessed.assessment.check(id).is_some_and(|check| {
-                let seen = [&check.observation, &check.could_not_tell].into_iter().flatten();
-                seen.into_iter().any(|one| one.received >= before)
-            })
+        let (_, assessed) = assessed(session, &api, &which).await?;
+        // Of a control that is not there, or of which this policy says nothing, no check is waited for.
+        let is_wanted = |check: &&CheckState| match wanted {
+            [] => check.kind != policy::CheckKind::Manual,
+            some => some.contains(&check.check),
         };
-        let wanted: Vec<&String> = ids.iter().filter(known).collect();
-        if wanted.iter().all(is_new) || session.context.now() >= give_up {
-            let rows: Vec<Value> = wanted
+        let is_new = |check: &&CheckState| {
+            let mut seen = [&check.observation, &check.could_not_tell].into_iter().flatten();
+            seen.any(|one| one.received >= before)
+        };
+        let made: Vec<&CheckState> = assessed.assessment.checks.iter().filter(is_wanted).collect();
+        if made.iter().all(is_new) || session.context.now() >= give_up {
+            let rows: Vec<Value> = made
                 .iter()
-                .filter_map(|id| assessed.assessment.check(id))
                 .map(|check| if session.out.is_json() { json!(check) } else { check_row(check) })
                 .collect();
             session.out.list(&rows, CHECKS)?;
-            let late = wanted.iter().filter(|id| !is_new(id)).count();
+            let late = made.iter().filter(|check| !is_new(check)).count();
             if late > 0 {
                 let job = asked.get("job").and_then(Value::as_str).unwrap_or_default();
                 return Err(Failure::new(
@@ -288,7 +287,7 @@ fn hash_of(path: &Path) -> Result<String, Failure> {
 async fn attest(session: &Session, given: &Attest) -> Result<(), Failure> {
     let document = given.document.as_deref().map(hash_of).transpose()?;
     let (effective, collected) =
-        (given.effective.map(past).transpose()?, given.collected.map(past).transpose()?);
+        (given.effective.map(|at| past(session, at)), given.collected.map(|at| past(session, at)));
     let body = json!({
         "check": given.check, "holds": !given.fails, "summary": given.summary, "effective": effective,
         "collected": collected, "examined": given.examined, "failed": given.failed, "document": document,

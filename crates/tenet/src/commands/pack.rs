@@ -104,7 +104,7 @@ pub(super) async fn pack(session: &Session, which: &WhichEvidence, out: &Path) -
     }
     let api = session.operator()?;
     let key = log::trusted_key(session, None, None)?;
-    let (value, assessed) = evidence::assessed(&api, which).await?;
+    let (value, assessed) = evidence::assessed(session, &api, which).await?;
     let mut files: BTreeMap<String, Vec<u8>> = BTreeMap::new();
     files.insert(ASSESSMENT.to_owned(), pretty(&value)?);
     let (document, stored) = document(&api, &assessed, which).await?;

@@ -9,7 +9,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use aws_lc_rs::{digest, hmac};
+use aws_lc_rs::hmac;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use ledger::{
     Checkpoint, EventQuery, EventView, Hash, LogVerifier, OutcomeView, SourceError, TILE_WIDTH, TileKind,
@@ -18,11 +18,12 @@ use ledger::{
 };
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
+use watch::sha256;
 
 use super::{
     Session,
     events::read_entries,
-    log::{at, head, hex, not_verified, trusted_key, verified, write_or_print},
+    log::{at, head, not_verified, trusted_key, verified, write_or_print},
 };
 use crate::{
     cli::{EventFilter, LogPlace},
@@ -259,10 +260,6 @@ fn filter_of(statement: &Value, given: &EventFilter) -> Result<EventFilter, Fail
         severity: said("severity"),
         ..given.clone()
     })
-}
-
-fn sha256(bytes: &[u8]) -> String {
-    hex(digest::digest(&digest::SHA256, bytes).as_ref())
 }
 
 /// What a file that was shared says, its proofs being right.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use access::Access;
+use policy::Registry;
 use store::{JobHandler, Store, SystemScope};
 use watch::{ChecksJob, Watch};
 
@@ -15,15 +16,11 @@ use crate::{
 
 /// The policy and what is observed of it.
 pub(super) fn open(data: &Store, access: &Access, config: &Config) -> Result<Watch, Failure> {
-    let failed = |error: &dyn std::error::Error| {
+    let absent = |registry: &Registry| probes::absent(config, registry);
+    Watch::open(data.clone(), access.clone(), running::observed(config)?, absent).map_err(|error| {
         Failure::new(Exit::Failure, "catalogue", "the policy's catalogue can't be read")
             .why(error.to_string())
-    };
-    let catalogue = policy::Catalogue::load().map_err(|error| failed(&error))?;
-    let registry = policy::Registry::load(&catalogue).map_err(|error| failed(&error))?;
-    let absent = probes::absent(config, &registry);
-    Watch::open(data.clone(), access.clone(), running::observed(config)?, absent)
-        .map_err(|error| failed(&error))
+    })
 }
 
 /// The job that makes the checks that are due, which comes by the clock from now on.

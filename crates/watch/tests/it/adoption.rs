@@ -139,7 +139,7 @@ on_both_engines! {
         let broken = edited(files(1, DAY), "parameters.toml", "company = \"Acme, Inc.\"\n", "companny = \"Acme, Inc.\"\n");
         let broken = edited(broken, "policy.toml", "version = 1\n", "version = 0\n");
         let broken = worded(broken, "CD-99", "It is so.");
-        let lint = policy::lint(&broken, house.watch.catalogue(), &house.watch.running());
+        let lint = policy::lint(&broken, house.watch.catalogue(), house.watch.running());
         let from = house.events().len();
         let Err(WatchError::Faulty(found)) = house.propose(&house.ann, broken).await else { panic!("it is faulty") };
         assert_eq!(found, lint, "everything that is wrong is told");

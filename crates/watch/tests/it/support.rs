@@ -61,13 +61,13 @@ impl House {
         let link = access.enrolment_link().await.unwrap().expect("a link on the first start").into_inner();
         let ann = enrol(&h, &access, link.secret, 1).await;
         let absent: BTreeSet<String> = absent.iter().map(|one| (*one).to_owned()).collect();
-        let watch = Watch::open(h.data.clone(), access.clone(), running, absent).unwrap();
+        let watch = Watch::open(h.data.clone(), access.clone(), running, |_| absent).unwrap();
         Self { h, access, watch, ann }
     }
 
     /// The same, as a server sees it that runs with that.
     pub(crate) fn watch_that_runs(&self, running: Observed) -> Watch {
-        Watch::open(self.h.data.clone(), self.access.clone(), running, BTreeSet::new()).unwrap()
+        Watch::open(self.h.data.clone(), self.access.clone(), running, |_| BTreeSet::new()).unwrap()
     }
 
     /// An operator, invited by Ann. Each has a seed of their own, from 2.

@@ -174,7 +174,8 @@ impl World {
         let link = access.enrolment_link().await.unwrap().expect("a first link").into_inner();
         let system =
             access.server_scope(Interface::Api, "listener", "the listener records refusals").unwrap();
-        let watch = Watch::open(data.clone(), access.clone(), Observed::default(), BTreeSet::new()).unwrap();
+        let watch =
+            Watch::open(data.clone(), access.clone(), Observed::default(), |_| BTreeSet::new()).unwrap();
         let app = App::new(AppParts {
             access: access.clone(),
             watch: watch.clone(),

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use rustls::pki_types::ServerName;
+use rustls::{CipherSuite, ProtocolVersion, pki_types::ServerName};
 use store::{Realm, StoreError, SystemScope};
 use watch::Sight;
 
@@ -78,11 +78,22 @@ pub(super) async fn tls_only(grounds: &Grounds, _: &SystemScope) -> Looked {
         Ok::<_, String>((spoken, in_the_clear(address)?))
     });
     let ((version, suite), clear) = looked.await.map_err(why)??;
+    Ok(spoken(version, suite, clear))
+}
+
+/// What was spoken, held against what is approved.
+fn spoken(version: Option<ProtocolVersion>, suite: Option<CipherSuite>, clear: bool) -> Sight {
+    let is_approved = matches!(version, Some(ProtocolVersion::TLSv1_2 | ProtocolVersion::TLSv1_3))
+        && suite.is_some_and(|suite| web::SUITES.contains(&suite));
+    let named = |name: Option<String>| name.unwrap_or_else(|| "nothing".to_owned());
     let summary = format!(
-        "the listener speaks {version} with {suite}; in the clear it {}",
+        "the listener speaks {} with {}, {}; in the clear it {}",
+        named(version.map(|version| format!("{version:?}"))),
+        named(suite.map(|suite| format!("{suite:?}"))),
+        if is_approved { "which is approved" } else { "which is not approved" },
         if clear { "answers" } else { "says nothing" }
     );
-    Ok(Sight::counted(2, u64::from(clear), summary))
+    Sight::counted(2, u64::from(!is_approved) + u64::from(clear), summary)
 }
 
 fn connect(address: std::net::SocketAddr) -> Result<TcpStream, String> {
@@ -95,7 +106,10 @@ fn connect(address: std::net::SocketAddr) -> Result<TcpStream, String> {
 }
 
 /// The version and the suite of a handshake with the listener, by whoever trusts its authority alone.
-fn handshake(address: std::net::SocketAddr, authority: &str) -> Result<(String, String), String> {
+fn handshake(
+    address: std::net::SocketAddr,
+    authority: &str,
+) -> Result<(Option<ProtocolVersion>, Option<CipherSuite>), String> {
     let config = Pinned::by_pem(authority).map_err(|failure| failure.what.clone())?;
     let name = ServerName::from(address.ip());
     let mut session = rustls::ClientConnection::new(Arc::new(config), name).map_err(why)?;
@@ -103,10 +117,7 @@ fn handshake(address: std::net::SocketAddr, authority: &str) -> Result<(String, 
     while session.is_handshaking() {
         session.complete_io(&mut stream).map_err(|error| format!("the handshake fails: {error}"))?;
     }
-    let version = session.protocol_version().map_or_else(String::new, |version| format!("{version:?}"));
-    let suite =
-        session.negotiated_cipher_suite().map_or_else(String::new, |suite| format!("{:?}", suite.suite()));
-    Ok((version, suite))
+    Ok((session.protocol_version(), session.negotiated_cipher_suite().map(|suite| suite.suite())))
 }
 
 /// Whether the listener answers HTTP without TLS.
@@ -119,4 +130,24 @@ fn in_the_clear(address: std::net::SocketAddr) -> Result<bool, String> {
     // A connection that is cut is no answer.
     let _ = stream.take(4_096).read_to_end(&mut answer);
     Ok(answer.starts_with(b"HTTP/"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use policy::Seen;
+
+    #[test]
+    fn what_is_not_approved_fails() {
+        let (new, good) = (Some(ProtocolVersion::TLSv1_3), Some(CipherSuite::TLS13_AES_256_GCM_SHA384));
+        assert_eq!(spoken(new, good, false).seen, Seen::Pass);
+        let old = Some(ProtocolVersion::TLSv1_1);
+        let weak = Some(CipherSuite::TLS_RSA_WITH_AES_128_CBC_SHA);
+        for (version, suite, clear) in
+            [(old, good, false), (new, weak, false), (None, None, false), (new, good, true)]
+        {
+            assert_eq!(spoken(version, suite, clear).seen, Seen::Fail, "{version:?} {suite:?} {clear}");
+        }
+        assert_eq!(spoken(old, weak, true).failed, 2);
+    }
 }

@@ -2,8 +2,8 @@
 //! entries that are indexed: a crash leaves both or neither, and two servers can't both write one. Nothing waits for
 //! the index: what is not in it yet, a search reads.
 
-use base::{Actor, Duration, RequestId};
-use ledger::{Event, Interface, LARGE_SEGMENT, Origin, SMALL_SEGMENT, SegmentBuilder, SegmentPage};
+use base::Duration;
+use ledger::{Event, LARGE_SEGMENT, SMALL_SEGMENT, SegmentBuilder, SegmentPage};
 use tokio::sync::watch;
 
 use crate::{Mint, Platform, Store, StoreError, SystemScope, platform, sequencer::as_int};
@@ -52,15 +52,7 @@ struct Segment {
 impl Indexer {
     /// An indexer of this store's log.
     pub fn new(store: Store) -> Result<Self, StoreError> {
-        let origin = Origin {
-            actor: Actor::System(store.server()),
-            account: None,
-            request: RequestId::new(store.context())?,
-            server: store.server(),
-            subsystem: "indexer",
-            interface: Interface::Job,
-            sealed: None,
-        };
+        let origin = store.own_origin("indexer")?;
         let scope = Mint::new().system(origin, store.context().now(), "the log spans accounts");
         Ok(Self { store, scope })
     }

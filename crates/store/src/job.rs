@@ -7,8 +7,8 @@
 
 use std::{future::Future, pin::Pin, sync::Arc};
 
-use base::{AccountId, Actor, Context, Duration, JobId, RequestId, ServerId, Timestamp, kinds};
-use ledger::{Act, Activity, Interface, ObjectRef, Origin};
+use base::{AccountId, Context, Duration, JobId, ServerId, Timestamp, kinds};
+use ledger::{Act, Activity, ObjectRef, Origin};
 use tokio::sync::watch;
 
 use crate::{Mint, Row, Scope, Store, StoreError, SystemScope, Value, engine::Write, platform};
@@ -229,15 +229,7 @@ impl JobRunner {
     }
 
     fn origin(&self, account: Option<AccountId>) -> Result<Origin, StoreError> {
-        Ok(Origin {
-            actor: Actor::System(self.store.server()),
-            account,
-            request: RequestId::new(self.store.context())?,
-            server: self.store.server(),
-            subsystem: "jobs",
-            interface: Interface::Job,
-            sealed: None,
-        })
+        Ok(Origin { account, ..self.store.own_origin("jobs")? })
     }
 
     async fn lease(&self) -> Result<Option<Lease>, StoreError> {

@@ -38,7 +38,8 @@ use std::{
     },
 };
 
-use base::{Context, Duration, Secret, ServerId};
+use base::{Actor, Context, Duration, RequestId, Secret, ServerId};
+use ledger::{Interface, Origin};
 use tokio::sync::Notify;
 
 pub use clock::{ClockReading, ClockState};
@@ -226,6 +227,18 @@ impl Store {
         self.0.database.read(None).await?.rows("SELECT 1", &[]).await.map(|_| ())
     }
 
+    /// The origin of what this server does by itself, in that part of it.
+    pub(crate) fn own_origin(&self, subsystem: &'static str) -> Result<Origin, StoreError> {
+        Ok(Origin {
+            actor: Actor::System(self.server()),
+            account: None,
+            request: RequestId::new(self.context())?,
+            server: self.server(),
+            subsystem,
+            interface: Interface::Job,
+            sealed: None,
+        })
+    }
     pub(crate) fn database(&self) -> &engine::Database {
         &self.0.database
     }

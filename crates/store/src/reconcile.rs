@@ -15,8 +15,8 @@ use std::{
     sync::Arc,
 };
 
-use base::{AccountId, Actor, EventId, RequestId};
-use ledger::{Activity, Event, EventView, Frontier, Interface, LogVerifier, Origin, OutcomeView, leaf_hash};
+use base::{AccountId, EventId};
+use ledger::{Activity, Event, EventView, Frontier, LogVerifier, OutcomeView, leaf_hash};
 
 use crate::{
     Mint, Platform, ReadTx, Row, Store, StoreError, SystemReadTx, SystemScope, engine::Read,
@@ -262,15 +262,7 @@ impl Reconciler {
         mut protected: Vec<Arc<dyn Protected>>,
     ) -> Result<Self, StoreError> {
         protected.push(Arc::new(Reviews));
-        let origin = Origin {
-            actor: Actor::System(store.server()),
-            account: None,
-            request: RequestId::new(store.context())?,
-            server: store.server(),
-            subsystem: "reconciler",
-            interface: Interface::Job,
-            sealed: None,
-        };
+        let origin = store.own_origin("reconciler")?;
         let mint = Mint::new();
         let scope =
             mint.system(origin, store.context().now(), "rows of all accounts are held against the log");

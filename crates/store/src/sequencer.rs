@@ -10,8 +10,8 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use base::{Actor, Duration, EventId, RequestId};
-use ledger::{Act, Activity, Frontier, Interface, LogSigner, ObjectRef, Origin, TILE_WIDTH, leaf_hash};
+use base::{Duration, EventId};
+use ledger::{Act, Activity, Frontier, LogSigner, ObjectRef, TILE_WIDTH, leaf_hash};
 use tokio::sync::{Mutex, watch};
 
 use crate::{
@@ -83,15 +83,7 @@ pub struct Sequencer {
 impl Sequencer {
     /// A sequencer that signs with `signer`.
     pub fn new(store: Store, signer: Arc<LogSigner>) -> Result<Self, StoreError> {
-        let origin = Origin {
-            actor: Actor::System(store.server()),
-            account: None,
-            request: RequestId::new(store.context())?,
-            server: store.server(),
-            subsystem: "sequencer",
-            interface: Interface::Job,
-            sealed: None,
-        };
+        let origin = store.own_origin("sequencer")?;
         let scope = Mint::new().system(origin, store.context().now(), "the log spans accounts");
         Ok(Self { store, signer, scope, edge: Mutex::new(None) })
     }

@@ -1,8 +1,8 @@
 //! Looking at the rows of every account in turn, for checks of the platform: within each account's own scope, and reading
 //! alone. What is looked at is sealed; what comes of it are counts.
 
-use base::{AccountId, Actor, RequestId};
-use ledger::{Interface, Origin};
+use base::AccountId;
+use ledger::Origin;
 
 use crate::{Mint, ReadTx, Realm, Store, StoreError, platform};
 
@@ -16,15 +16,7 @@ pub struct Survey {
 impl Survey {
     /// Of a realm's accounts.
     pub fn new(store: Store) -> Result<Self, StoreError> {
-        let origin = Origin {
-            actor: Actor::System(store.server()),
-            account: None,
-            request: RequestId::new(store.context())?,
-            server: store.server(),
-            subsystem: "survey",
-            interface: Interface::Job,
-            sealed: None,
-        };
+        let origin = store.own_origin("survey")?;
         Ok(Self { store, mint: Mint::new(), origin })
     }
 

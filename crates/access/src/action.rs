@@ -106,6 +106,8 @@ actions! {
     ClientCreate "client.create" Platform;
     ClientList "client.list" Platform;
     ClientRevoke "client.revoke" Platform;
+    SessionOpen "session.open" Platform;
+    PasskeyManage "passkey.manage" Platform;
     OperatorInvite "operator.invite" Platform;
     OperatorList "operator.list" Platform;
     OperatorRevoke "operator.revoke" Platform;
@@ -146,6 +148,27 @@ impl Action {
                 | Self::KeyRetire
                 | Self::SubjectErase
         )
+    }
+}
+
+impl Action {
+    /// Whether a session of the console must have proved of late who is in it (MS-7): what gives, takes away or destroys
+    /// something, and what the policy says.
+    pub const fn waits_for_proof(self) -> bool {
+        self.waits_for_witnesses()
+            || matches!(
+                self,
+                Self::AccountSuspend
+                    | Self::ClientRevoke
+                    | Self::OperatorRevoke
+                    | Self::PasskeyManage
+                    | Self::SafeguardApprove
+                    | Self::LogSource
+                    | Self::PolicyPropose
+                    | Self::PolicyApprove
+                    | Self::ExceptionSet
+                    | Self::ExceptionEnd
+            )
     }
 }
 

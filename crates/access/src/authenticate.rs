@@ -38,7 +38,9 @@ impl Access {
             Subject::Operator(operator) => self.operator(&claims, operator, call, now).await?,
         };
         match established {
-            Ok(kind) => Ok(Principal { kind, token: claims.token, expires: claims.expires }),
+            Ok(kind) => {
+                Ok(Principal { kind, token: Some(claims.token), expires: claims.expires, proved: None })
+            }
             Err(reason) => {
                 let failure = Failure { subject, account, reason, call, now };
                 Err(self.fail(failure, AccessError::Unauthenticated).await)
@@ -101,7 +103,7 @@ impl Access {
         now: Timestamp,
     ) -> Result<Result<PrincipalKind, &'static str>, AccessError> {
         let statement = platform!(
-            "SELECT o.role, o.revoked_at, (SELECT COUNT(*) FROM token_revocation t WHERE t.token = $2) \
+            "SELECT o.role, o.revoked_at, o.ends_at, (SELECT COUNT(*) FROM token_revocation t WHERE t.token = $2) \
              FROM operator o WHERE o.id = $1"
         );
         let mut read = self.0.store.system_read(&self.0.reader).await?;
@@ -111,11 +113,15 @@ impl Access {
         if row.opt_time(1)?.is_some() {
             return Ok(Err("operator-revoked"));
         }
-        if row.int(2)? != 0 {
+        let ends = row.opt_time(2)?;
+        if ends.is_some_and(|ends| now >= ends) {
+            return Ok(Err("access-ended"));
+        }
+        if row.int(3)? != 0 {
             return Ok(Err("token-revoked"));
         }
         let Some(role) = Role::from_word(row.text(0)?) else { return Ok(Err("operator-role")) };
-        if self.made(operator).await?.is_none_or(|made| made.role != role) {
+        if self.made(operator).await?.is_none_or(|made| made.role != role || made.ends != ends) {
             return Ok(Err("operator-unexplained"));
         }
         let origin = self.origin(Actor::Operator(operator), None, call).await?;

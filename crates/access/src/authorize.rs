@@ -8,6 +8,7 @@ use store::{SystemScope, Witnessing};
 use crate::{
     Access, AccessError, Action, Principal, PrincipalKind, Resource,
     policy::{Asker, Question, Ruling},
+    session::FRESH,
 };
 
 /// That something was allowed, and because of which policies: for the event of what is then done.
@@ -40,6 +41,18 @@ impl Access {
     ) -> Result<Decision, AccessError> {
         let ruling = self.0.policies.ask(self.question(principal, action, resource))?;
         if ruling.allowed {
+            let is_stale = principal.proved.is_some_and(|proved| self.0.context.now() >= proved + FRESH);
+            if is_stale && action.waits_for_proof() {
+                let act = Act::refused(
+                    Activity::AccessDeny,
+                    object(principal, action, resource),
+                    "proof-needed",
+                    Some("MS-7"),
+                );
+                let act = act.decided_by(ruling.policies.clone()).detail("action", action.name());
+                self.deny(principal, act).await?;
+                return Err(AccessError::ProofNeeded);
+            }
             let waits = action.waits_for_witnesses() || self.0.store.witnesses_gate_everything();
             if waits && let Witnessing::Stale { last } = self.0.store.witnessing() {
                 let act = unwitnessed(object(principal, action, resource))

@@ -114,7 +114,8 @@ impl Access {
                 operator: OperatorId::from_bytes([0; 16]),
                 role: Role::Administrator,
             },
-            token: TokenId::new(&self.0.context)?,
+            token: Some(TokenId::new(&self.0.context)?),
+            proved: None,
             expires: self.0.context.now().plus(TOKEN_LIFE),
         };
         let resource = Resource::new().id(record).in_account(account);

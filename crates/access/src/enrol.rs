@@ -1,19 +1,24 @@
 //! Becoming an operator: the secret of a link, once, and a public key whose private half never leaves the
-//! operator's machine.
+//! operator's machine; or a passkey, in a browser.
 
-use base::{Actor, Fault as _, OperatorId, Secret, Timestamp};
+use base::{Actor, Fault as _, OperatorId, PasskeyId, Secret, Timestamp};
 use ledger::{Act, Activity, ObjectRef};
-use store::{Committed, StoreError, SystemTx, Witnessing, platform};
+use store::{Committed, StoreError, SystemTx, Value, Witnessing, platform};
 
 use crate::{
     Access, AccessError, Operator, PublicKey, Role,
     account::check_name,
     authorize::{unwitnessed, weakened},
+    challenge::Purpose,
     credential::SecretHash,
+    explained::Given,
     link_create::{self, has_administrator},
     operator::hold,
     origin::Call,
+    passkey::Registration,
     refuse::Failure,
+    session::{Method, NewSession, OpenedSession},
+    webauthn::Created,
 };
 
 /// What somebody who enrols brings.
@@ -27,71 +32,194 @@ pub struct Enrolment {
     pub name: String,
 }
 
+/// What somebody who enrols in a browser brings.
+#[derive(Clone, Debug)]
+pub struct PasskeyEnrolment {
+    /// The secret of the link.
+    pub secret: Secret<String>,
+    /// The operator's name.
+    pub name: String,
+    /// The passkey, made for a challenge of [`Purpose::Enrol`].
+    pub registration: Registration,
+}
+
+/// What an operator proves itself with from here on.
+enum Proof {
+    Key(PublicKey),
+    Passkey(PasskeyId, Created),
+}
+
+/// A link that can be used, and what the log says that it gives.
+struct Usable {
+    hash: SecretHash,
+    creator: Option<Vec<u8>>,
+    given: Given,
+}
+
 impl Access {
     /// Enrols an operator with the role that the link gives. The link is used up; a failure to
     /// present one counts against the address. Only whoever has one hears what is wrong with the rest.
     pub async fn enrol(&self, enrolment: Enrolment, call: &Call) -> Result<Committed<Operator>, AccessError> {
         let now = self.0.context.now();
-        let hash = SecretHash::of(&enrolment.secret);
-        // Looked at before anything is made for whoever asks: an attempt without a link leaves its event.
+        let link = self.link(&enrolment.secret, call, now).await?;
+        let operator = OperatorId::new(&self.0.context)?;
+        self.may_enrol(operator, &enrolment.name, call, now).await?;
+        let (mut tx, made) = self.begin_enrolment(&link, operator, &enrolment.name, call, now).await?;
+        let acts = self.add_operator(&mut tx, &link, &made, &Proof::Key(enrolment.key)).await;
+        let (tx, acts) = enrolled(tx, operator, acts).await?;
+        Ok(tx.commit_all(made, acts).await?)
+    }
+
+    /// The same in a browser: the operator has a passkey, and is in a session.
+    pub async fn enrol_by_passkey(
+        &self,
+        enrolment: PasskeyEnrolment,
+        call: &Call,
+    ) -> Result<Committed<OpenedSession>, AccessError> {
+        let now = self.0.context.now();
+        let link = self.link(&enrolment.secret, call, now).await?;
+        let (created, challenge) = match enrolment.registration.check(self, Purpose::Enrol) {
+            Ok(checked) => checked,
+            Err(fault) => {
+                let object = ObjectRef::new("operator", "-");
+                let act = Act::refused(Activity::OperatorEnrol, object, fault.reason(), None);
+                self.record_refusal(None, act, call, now).await?;
+                return Err(AccessError::PasskeyInvalid);
+            }
+        };
+        // The browser gave the passkey to just this one.
+        let operator = challenge.operator;
+        self.may_enrol(operator, &enrolment.name, call, now).await?;
+        let (mut tx, made) = self.begin_enrolment(&link, operator, &enrolment.name, call, now).await?;
+        if !challenge.spend(&mut tx, now).await? {
+            drop(tx);
+            let object = ObjectRef::new("operator", operator);
+            let act = Act::refused(Activity::OperatorEnrol, object, "challenge-spent", None);
+            self.record_refusal(None, act, call, now).await?;
+            return Err(AccessError::PasskeyInvalid);
+        }
+        let proof = Proof::Passkey(PasskeyId::new(&self.0.context)?, created);
+        let acts = self.add_operator(&mut tx, &link, &made, &proof).await;
+        let (mut tx, mut acts) = enrolled(tx, operator, acts).await?;
+        let new = NewSession {
+            operator,
+            name: made.name,
+            role: made.role,
+            method: Method::Passkey,
+            access_ends: made.ends,
+        };
+        let (opened, begun) = self.add_session(&mut tx, new, now).await?;
+        acts.extend(begun);
+        Ok(tx.commit_all(opened, acts).await?)
+    }
+
+    /// The link of that secret, if it can be used and an event made it. Looked at before anything is made for whoever asks:
+    /// an attempt without a link leaves its event.
+    async fn link(
+        &self,
+        secret: &Secret<String>,
+        call: &Call,
+        now: Timestamp,
+    ) -> Result<Usable, AccessError> {
+        let hash = SecretHash::of(secret);
         let Some(creator) = self.usable(hash, now).await? else {
             return Err(self.no_link(call, now).await);
         };
-        let Some(explained) = self.link_role(&link_create::object(hash.as_bytes())).await? else {
-            return Err(self.no_link(call, now).await);
-        };
-        let operator = OperatorId::new(&self.0.context)?;
-        if let Witnessing::Stale { last } = self.0.store.witnessing() {
-            let act = unwitnessed(ObjectRef::new("operator", operator));
-            self.record_refusal(None, act, call, now).await?;
-            return Err(AccessError::Unwitnessed { last });
+        match self.link_role(&link_create::object(hash.as_bytes())).await? {
+            Some(given) => Ok(Usable { hash, creator, given }),
+            None => Err(self.no_link(call, now).await),
         }
-        if self.is_weakened().await? {
-            self.record_refusal(None, weakened(ObjectRef::new("operator", operator)), call, now).await?;
-            return Err(AccessError::Weakened);
-        }
-        let name = match check_name(&enrolment.name) {
-            Ok(name) => name,
-            Err(error) => {
-                let object = ObjectRef::new("operator", operator);
-                let act = Act::refused(Activity::OperatorEnrol, object, error.code(), None);
-                self.record_refusal(None, act, call, now).await?;
-                return Err(error);
-            }
+    }
+
+    /// Whether anybody enrols now, and by that name.
+    async fn may_enrol(
+        &self,
+        operator: OperatorId,
+        name: &str,
+        call: &Call,
+        now: Timestamp,
+    ) -> Result<(), AccessError> {
+        let object = || ObjectRef::new("operator", operator);
+        let (act, error) = if let Witnessing::Stale { last } = self.0.store.witnessing() {
+            (unwitnessed(object()), AccessError::Unwitnessed { last })
+        } else if self.is_weakened().await? {
+            (weakened(object()), AccessError::Weakened)
+        } else if let Err(error) = check_name(name) {
+            (Act::refused(Activity::OperatorEnrol, object(), error.code(), None), error)
+        } else {
+            return Ok(());
         };
-        // The operator acts from here on: whoever holds the link is who the operator will be.
+        self.record_refusal(None, act, call, now).await?;
+        Err(error)
+    }
+
+    /// Uses the link up, and says who is made. The operator acts from here on: whoever holds the link is who the operator will be.
+    async fn begin_enrolment(
+        &self,
+        link: &Usable,
+        operator: OperatorId,
+        name: &str,
+        call: &Call,
+        now: Timestamp,
+    ) -> Result<(SystemTx, Operator), AccessError> {
         let origin = self.origin(Actor::Operator(operator), None, call).await?;
         let scope = self.0.mint.system(origin, now, "somebody enrols as an operator");
         let mut tx = self.0.store.system(&scope).await?;
-        let role = use_link(&mut tx, hash, creator.as_deref(), operator, now).await?;
-        let Some(role) = role.filter(|role| *role == explained) else {
+        let used = use_link(&mut tx, link.hash, link.creator.as_deref(), operator, now).await?;
+        let Some(Given { role, ends }) = used.filter(|used| *used == link.given) else {
             drop(tx);
             return Err(self.no_link(call, now).await);
         };
+        Ok((tx, Operator { id: operator, name: name.to_owned(), role, enrolled: now, ends, revoked: None }))
+    }
+
+    /// Adds the row, and says what was done.
+    async fn add_operator(
+        &self,
+        tx: &mut SystemTx,
+        link: &Usable,
+        made: &Operator,
+        proof: &Proof,
+    ) -> Result<Vec<Act>, AccessError> {
         let statement = platform!(
-            "INSERT INTO operator (id, name, role, public_key, enrolled_at, revoked_at) \
-             VALUES ($1, $2, $3, $4, $5, NULL)"
+            "INSERT INTO operator (id, name, role, public_key, enrolled_at, ends_at, revoked_at) \
+             VALUES ($1, $2, $3, $4, $5, $6, NULL)"
         );
-        let key = enrolment.key;
-        let values =
-            [(&operator).into(), name.into(), role.as_str().into(), key.as_bytes().into(), now.into()];
-        let object = ObjectRef::new("operator", operator);
+        let key = match proof {
+            Proof::Key(key) => Some(key.as_bytes()),
+            Proof::Passkey(..) => None,
+        };
+        let values = [
+            (&made.id).into(),
+            made.name.as_str().into(),
+            made.role.as_str().into(),
+            key.map_or(Value::Null, Value::from),
+            made.enrolled.into(),
+            made.ends.map_or(Value::Null, Value::from),
+        ];
         match tx.execute(statement, &values).await {
             Ok(_) => {}
-            Err(StoreError::Exists) => {
-                // Undone with the rest: the link can still be used, with a key of one's own.
-                tx.refuse(Act::refused(Activity::OperatorEnrol, object, "key-taken", None)).await?;
-                return Err(AccessError::KeyTaken);
-            }
+            Err(StoreError::Exists) => return Err(AccessError::KeyTaken),
             Err(error) => return Err(error.into()),
         }
-        let act = Act::new(Activity::OperatorEnrol, object)
-            .after(self.0.rows.operator(operator, name, role.as_str(), key.as_bytes()))
-            .detail("role", role.as_str())
-            .detail("link", link_create::object(hash.as_bytes()).id())
-            .detail("key", key.thumbprint());
-        let made = Operator { id: operator, name: name.to_owned(), role, enrolled: now, revoked: None };
-        Ok(tx.commit(made, act).await?)
+        let says = (made.role.as_str(), made.ends);
+        let key = key.map_or(&[][..], |key| key.as_slice());
+        let act = Act::new(Activity::OperatorEnrol, ObjectRef::new("operator", made.id))
+            .after(self.0.rows.operator(made.id, &made.name, says, key))
+            .detail("role", made.role.as_str())
+            .detail("link", link_create::object(link.hash.as_bytes()).id());
+        let act = match made.ends {
+            Some(ends) => act.detail("ends", ends),
+            None => act,
+        };
+        Ok(match proof {
+            Proof::Key(key) => vec![act.detail("key", key.thumbprint())],
+            Proof::Passkey(id, created) => {
+                let added =
+                    self.add_passkey(tx, (*id, made.id), "First passkey", created, made.enrolled).await?;
+                vec![act, added]
+            }
+        })
     }
 
     /// Whether there is a link to use, and who made it: none for the link of a first start. Only a look:
@@ -115,7 +243,7 @@ impl Access {
     }
 }
 
-/// Uses the link up; its role, if it could be used. Two that race for one link are put in order by its row.
+/// Uses the link up; what it gives, if it could be used. Two that race for one link are put in order by its row.
 /// Whoever made it must still be an operator.
 async fn use_link(
     tx: &mut SystemTx,
@@ -123,7 +251,7 @@ async fn use_link(
     creator: Option<&[u8]>,
     operator: OperatorId,
     now: Timestamp,
-) -> Result<Option<Role>, AccessError> {
+) -> Result<Option<Given>, AccessError> {
     if let Some(creator) = creator
         && !hold(tx, creator).await?
     {
@@ -131,7 +259,7 @@ async fn use_link(
     }
     let statement = platform!(
         "UPDATE enrolment_link SET used_at = $2, used_by = $3 \
-         WHERE secret_hash = $1 AND used_at IS NULL AND expires_at > $2 RETURNING role, created_by"
+         WHERE secret_hash = $1 AND used_at IS NULL AND expires_at > $2 RETURNING role, created_by, access_ends_at"
     );
     let Some(row) = tx.row(statement, &[hash.as_bytes().into(), now.into(), (&operator).into()]).await?
     else {
@@ -146,5 +274,23 @@ async fn use_link(
             return Ok(None);
         }
     }
-    Ok(Role::from_word(row.text(0)?))
+    let ends = row.opt_time(2)?;
+    Ok(Role::from_word(row.text(0)?).map(|role| Given { role, ends }))
+}
+
+/// Goes on with what was done, or undoes it: the link can still be used, with a key of one's own.
+async fn enrolled(
+    tx: SystemTx,
+    operator: OperatorId,
+    acts: Result<Vec<Act>, AccessError>,
+) -> Result<(SystemTx, Vec<Act>), AccessError> {
+    match acts {
+        Ok(acts) => Ok((tx, acts)),
+        Err(AccessError::KeyTaken) => {
+            let object = ObjectRef::new("operator", operator);
+            tx.refuse(Act::refused(Activity::OperatorEnrol, object, "key-taken", None)).await?;
+            Err(AccessError::KeyTaken)
+        }
+        Err(error) => Err(error),
+    }
 }

@@ -15,6 +15,21 @@ pub enum AccessError {
         "the access token is missing, expired, revoked or not valid here: get a new one at the token endpoint"
     )]
     Unauthenticated,
+    /// There is no session, or it has ended.
+    #[error("there is no session, or it has ended: sign in")]
+    NoSession,
+    /// Too weak a proof for a network that anybody is on.
+    #[error("from this network only a passkey opens the console: sign in with one")]
+    StrongerSignIn,
+    /// What is dangerous waits for a proof of late.
+    #[error("prove once more who you are: it was too long ago for this")]
+    ProofNeeded,
+    /// A code that opens nothing.
+    #[error("the code does not exist, was used, or has ended: run `tenet console` again")]
+    CodeInvalid,
+    /// A passkey that opens nothing.
+    #[error("the passkey is not valid here: try again, or sign in another way")]
+    PasskeyInvalid,
     /// Whoever asks for a token did not prove who it is.
     #[error("the client's credentials are not valid")]
     InvalidClient,
@@ -126,8 +141,12 @@ impl AccessError {
     pub const fn oauth_code(&self) -> &'static str {
         match self {
             Self::Unauthenticated => "invalid_token",
-            Self::InvalidClient => "invalid_client",
-            Self::Suspended | Self::Denied { .. } => "unauthorized_client",
+            Self::InvalidClient | Self::NoSession | Self::CodeInvalid | Self::PasskeyInvalid => {
+                "invalid_client"
+            }
+            Self::Suspended | Self::Denied { .. } | Self::StrongerSignIn | Self::ProofNeeded => {
+                "unauthorized_client"
+            }
             Self::UnsupportedGrant => "unsupported_grant_type",
             Self::UnknownScope(_) | Self::InvalidScope(_) => "invalid_scope",
             Self::InvalidAccount => "invalid_grant",
@@ -163,10 +182,19 @@ impl AccessError {
 impl Fault for AccessError {
     fn kind(&self) -> Kind {
         match self {
-            Self::Unauthenticated | Self::InvalidClient | Self::LinkInvalid => Kind::Unauthenticated,
-            Self::Suspended | Self::Denied { .. } | Self::OwnAct | Self::OwnTrail | Self::Weakened => {
-                Kind::Denied
-            }
+            Self::Unauthenticated
+            | Self::InvalidClient
+            | Self::LinkInvalid
+            | Self::NoSession
+            | Self::CodeInvalid
+            | Self::PasskeyInvalid => Kind::Unauthenticated,
+            Self::Suspended
+            | Self::Denied { .. }
+            | Self::OwnAct
+            | Self::OwnTrail
+            | Self::Weakened
+            | Self::StrongerSignIn
+            | Self::ProofNeeded => Kind::Denied,
             Self::InvalidRequest(_)
             | Self::UnsupportedGrant
             | Self::UnknownScope(_)
@@ -192,6 +220,11 @@ impl Fault for AccessError {
         match self {
             Self::Unauthenticated => "token-invalid",
             Self::InvalidClient => "client-invalid",
+            Self::NoSession => "session-invalid",
+            Self::StrongerSignIn => "stronger-sign-in-needed",
+            Self::ProofNeeded => "proof-needed",
+            Self::CodeInvalid => "code-invalid",
+            Self::PasskeyInvalid => "passkey-invalid",
             Self::Suspended => "account-suspended",
             Self::InvalidRequest(_) => "token-request-invalid",
             Self::UnsupportedGrant => "grant-unsupported",
@@ -224,6 +257,7 @@ impl Fault for AccessError {
         match self {
             Self::Denied { clause, .. } => Some(clause),
             Self::Unwitnessed { .. } => Some("AO-2"),
+            Self::StrongerSignIn | Self::ProofNeeded => Some("MS-7"),
             Self::OwnAct => Some("AO-4"),
             Self::OwnTrail | Self::Weakened => Some("AO-1"),
             Self::Suspended | Self::InvalidAccount | Self::Unauthenticated => Some("CD-8"),
@@ -269,6 +303,11 @@ mod tests {
         let table = [
             (AccessError::Unauthenticated, Kind::Unauthenticated, "token-invalid", "invalid_token"),
             (AccessError::InvalidClient, Kind::Unauthenticated, "client-invalid", "invalid_client"),
+            (AccessError::NoSession, Kind::Unauthenticated, "session-invalid", "invalid_client"),
+            (AccessError::StrongerSignIn, Kind::Denied, "stronger-sign-in-needed", "unauthorized_client"),
+            (AccessError::ProofNeeded, Kind::Denied, "proof-needed", "unauthorized_client"),
+            (AccessError::CodeInvalid, Kind::Unauthenticated, "code-invalid", "invalid_client"),
+            (AccessError::PasskeyInvalid, Kind::Unauthenticated, "passkey-invalid", "invalid_client"),
             (AccessError::Suspended, Kind::Denied, "account-suspended", "unauthorized_client"),
             (AccessError::InvalidRequest("x"), Kind::Invalid, "token-request-invalid", "invalid_request"),
             (AccessError::UnsupportedGrant, Kind::Invalid, "grant-unsupported", "unsupported_grant_type"),

@@ -7,7 +7,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use base::{AccountId, ClientId, Duration, OperatorId};
+use base::{AccountId, ClientId, Duration, OperatorId, Timestamp};
 use ledger::{Act, Activity, EventQuery, EventView, ObjectRef, OutcomeView, OutcomeWord};
 
 use crate::{Access, AccessError, Role};
@@ -24,8 +24,26 @@ const MAX_REMEMBERED: usize = 65_536;
 pub(crate) struct Made {
     /// The role that it was enrolled with.
     pub(crate) role: Role,
-    /// The thumbprint of the key that it enrolled.
-    pub(crate) key: String,
+    /// The thumbprint of the key that it enrolled; none for who enrolled with a passkey alone.
+    pub(crate) key: Option<String>,
+    /// When its access ends by itself.
+    pub(crate) ends: Option<Timestamp>,
+}
+
+/// What a link gives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Given {
+    /// The role.
+    pub(crate) role: Role,
+    /// When access ends by itself.
+    pub(crate) ends: Option<Timestamp>,
+}
+
+impl Given {
+    fn read(event: &EventView) -> Option<Self> {
+        let ends = event.text("access-ends").map(str::parse).transpose().ok()?;
+        Some(Self { role: Role::from_word(event.text("role")?)?, ends })
+    }
 }
 
 /// What the log says of a client.
@@ -102,9 +120,9 @@ impl Access {
         Ok(said)
     }
 
-    /// The role that a link gives, as the event that made it says; none if no event did, or somebody enrolled by it, which
+    /// The role that a link gives, and when access ends by it, as the event that made it says; none if no event did, or somebody enrolled by it, which
     /// is then an event. Whoever can write to the database could make a link of their own, or one that was used anew.
-    pub(crate) async fn link_role(&self, link: &ObjectRef) -> Result<Option<Role>, AccessError> {
+    pub(crate) async fn link_role(&self, link: &ObjectRef) -> Result<Option<Given>, AccessError> {
         let made = EventQuery {
             activity: Some(Activity::OperatorLinkCreate.name().to_owned()),
             object: Some(link.id().to_owned()),
@@ -116,7 +134,7 @@ impl Access {
             ..succeeded()
         };
         let made = self.0.store.recorded(&made).await?;
-        let role = done(&made, Activity::OperatorLinkCreate).and_then(|event| event.text("role"));
+        let given = done(&made, Activity::OperatorLinkCreate).and_then(Given::read);
         let is_used = self
             .0
             .store
@@ -124,13 +142,13 @@ impl Access {
             .await?
             .iter()
             .any(|event| event.outcome == OutcomeView::Success && event.text("link") == Some(link.id()));
-        let role = role.filter(|_| !is_used).and_then(Role::from_word);
-        if role.is_none() {
+        let given = given.filter(|_| !is_used);
+        if given.is_none() {
             let act = Act::new(Activity::IntegrityViolation, link.clone())
                 .detail("why", "no event explains it as it stands in the database");
             self.0.store.record_system(&self.0.reader, act).await?;
         }
-        Ok(role)
+        Ok(given)
     }
 
     /// Forgets what the log said of an operator: it has said more since.
@@ -160,7 +178,9 @@ fn fold(events: &[EventView]) -> Option<Made> {
         return None;
     }
     let enrolled = done(events, Activity::OperatorEnrol)?;
-    Some(Made { role: Role::from_word(enrolled.text("role")?)?, key: enrolled.text("key")?.to_owned() })
+    let ends = enrolled.text("ends").map(str::parse).transpose().ok()?;
+    let key = enrolled.text("key").map(str::to_owned);
+    Some(Made { role: Role::from_word(enrolled.text("role")?)?, key, ends })
 }
 
 /// Registered once, in this account, with these scopes and this credential, and not revoked.

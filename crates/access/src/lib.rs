@@ -1,4 +1,4 @@
-//! Who may do what: accounts, their clients, operators, tokens and authorization.
+//! Who may do what: accounts, their clients, operators, tokens, sessions of the console and authorization.
 //!
 //! [`Access`] holds the one mint of scopes. [`Access::authenticate`] turns a bearer token into a
 //! [`Principal`]: a client's has a `Scope` of the account that was signed into the token, an operator's
@@ -13,6 +13,7 @@ mod action;
 mod assertion;
 mod authenticate;
 mod authorize;
+mod challenge;
 mod claims;
 mod client;
 mod client_create;
@@ -32,6 +33,7 @@ mod operator;
 mod operator_list;
 mod operator_revoke;
 mod origin;
+mod passkey;
 mod policy;
 mod principal;
 mod protected;
@@ -40,11 +42,14 @@ mod review;
 mod revoke;
 mod safeguard;
 mod scopes;
+mod session;
+mod session_code;
 mod subject_erase;
 mod sweep;
 mod throttle;
 mod token;
 mod verified;
+mod webauthn;
 
 use std::sync::Arc;
 
@@ -57,26 +62,31 @@ pub use account::{Account, MAX_NAME_CHARS};
 pub use action::{Action, Resource, ResourceKind};
 pub use assertion::{ASSERTION_TYPE, Asserted, Assertion, AssertionFault, MAX_ASSERTION_LIFE};
 pub use authorize::Decision;
+pub use challenge::{CHALLENGE_LIFE, CODE_LIFE, Purpose};
 pub use claims::{CLOCK_SKEW, Claims, Issuer, Subject, TOKEN_LIFE, TOKEN_TYPE, TokenFault};
 pub use client::{Client, MAX_PAGE, Page};
 pub use client_create::{CreatedClient, NewClient, NewCredential};
 pub use drill::{DrillClient, Drilled};
-pub use enrol::Enrolment;
+pub use enrol::{Enrolment, PasskeyEnrolment};
 pub use error::AccessError;
 pub use jws::{JwsError, MAX_TOKEN_BYTES, PUBLIC_KEY_BYTES, PublicKey, SeedError, SigningKey};
 pub use link_create::{EnrolmentLink, LINK_LIFE};
 pub use log_source::EventSource;
 pub use operator::{Operator, Role};
 pub use origin::{Call, Peer};
+pub use passkey::{MAX_PASSKEYS, Passkey, PasskeyAnswer, Registration};
 pub use policy::{MAX_RULINGS, PolicyError};
 pub use principal::{Principal, PrincipalKind};
 pub use review::{MAX_NOTE_CHARS, Review, ReviewState, Verdict};
 pub use safeguard::{APPROVALS, Safeguard, SafeguardState};
 pub use scopes::{ScopeError, ScopeSet, TokenScope};
+pub use session::{FRESH, Method, OpenedSession, SESSION_IDLE, SESSION_LIFE, Session, form_token};
+pub use session_code::SessionCode;
 pub use subject_erase::{SUBJECT_RECEIPT_TYPE, SubjectErasure};
 pub use throttle::{Limit, ThrottleLimits, Throttled};
 pub use token::{Credential, IssuedToken, TokenRequest};
 pub use verified::MAX_VERIFIED_TOKENS;
+pub use webauthn::{ALGORITHMS, WebauthnFault, asserted, created, party_of};
 
 /// How this installation names itself, and what it allows.
 #[derive(Clone, Debug)]
@@ -114,6 +124,7 @@ struct Inner {
     origins: origin::Origins,
     explained: explained::Explained,
     rows: protected::RowDigest,
+    seals: challenge::Seals,
     safeguards: safeguard::Safeguards,
     /// What an assertion may name as its audience.
     assertion_audiences: Vec<String>,
@@ -139,6 +150,7 @@ impl Access {
         let key =
             SigningKey::from_seed(&seed).map_err(|_| AccessError::Internal("the token key is not a seed"))?;
         let rows = protected::RowDigest::open(&keys).await?;
+        let seals = challenge::Seals::open(&keys).await?;
         let stand_in = base::SecretBytes::new(context.random::<32>()?.to_vec());
         let stand_in =
             SigningKey::from_seed(&stand_in).map_err(|_| AccessError::Internal("no stand-in key"))?;
@@ -162,6 +174,7 @@ impl Access {
             origins: origin::Origins::new(),
             explained: explained::Explained::default(),
             rows,
+            seals,
             safeguards: safeguard::Safeguards::default(),
             assertion_audiences,
             reader,

@@ -25,23 +25,42 @@ pub struct EnrolmentLink {
     pub role: Role,
     /// Until when.
     pub expires: Timestamp,
+    /// When the access of whoever uses it ends by itself, if it does.
+    pub access_ends: Option<Timestamp>,
 }
 
 impl Access {
-    /// Invites somebody to become an operator. An administrator's act.
+    /// Invites somebody to become an operator, for good. An administrator's act.
     pub async fn link_create(
         &self,
         by: &Principal,
         role: Role,
     ) -> Result<Committed<EnrolmentLink>, AccessError> {
+        self.link_create_until(by, role, None).await
+    }
+
+    /// Invites somebody to become an operator, whose access ends by itself then: an auditor's, most of all.
+    pub async fn link_create_until(
+        &self,
+        by: &Principal,
+        role: Role,
+        access_ends: Option<Timestamp>,
+    ) -> Result<Committed<EnrolmentLink>, AccessError> {
         let (scope, decision) = self.operate(by, Action::OperatorInvite, &Resource::new()).await?;
         let creator = principal_bytes(by);
+        if access_ends.is_some_and(|ends| ends <= scope.now()) {
+            let object = ObjectRef::new("enrolment-link", "-");
+            let act = Act::refused(Activity::OperatorLinkCreate, object, "invalid", None);
+            self.0.store.record_system(scope, act).await?;
+            let reason = "it lies in the past: give when access is to end, or leave it out";
+            return Err(AccessError::Invalid { field: "access_ends_at", reason });
+        }
         let mut tx = self.0.store.system(scope).await?;
         if !hold(&mut tx, &creator).await? {
             let object = ObjectRef::new("enrolment-link", "-");
             return Err(refuse_revoked(tx, Activity::OperatorLinkCreate, object).await);
         }
-        let (link, act) = self.add_link(&mut tx, scope, role, Some(creator)).await?;
+        let (link, act) = self.add_link(&mut tx, scope, (role, access_ends), Some(creator)).await?;
         Ok(tx.commit(link, act.decided_by(decision.policies())).await?)
     }
 
@@ -55,7 +74,7 @@ impl Access {
         }
         let statement = platform!("DELETE FROM enrolment_link WHERE created_by IS NULL AND used_at IS NULL");
         tx.execute(statement, &[]).await?;
-        let (link, act) = self.add_link(&mut tx, scope, Role::Administrator, None).await?;
+        let (link, act) = self.add_link(&mut tx, scope, (Role::Administrator, None), None).await?;
         Ok(Some(tx.commit(link, act.detail("first", true)).await?))
     }
 
@@ -63,23 +82,28 @@ impl Access {
         &self,
         tx: &mut store::SystemTx,
         scope: &SystemScope,
-        role: Role,
+        (role, access_ends): (Role, Option<Timestamp>),
         creator: Option<[u8; 16]>,
     ) -> Result<(EnrolmentLink, Act), AccessError> {
         let (secret, hash) = generate(SecretKind::EnrolmentLink, &self.0.context)?;
         let expires = scope.now() + LINK_LIFE;
         let statement = platform!(
-            "INSERT INTO enrolment_link (secret_hash, role, created_at, created_by, expires_at, used_at, used_by) \
-             VALUES ($1, $2, $3, $4, $5, NULL, NULL)"
+            "INSERT INTO enrolment_link (secret_hash, role, created_at, created_by, expires_at, access_ends_at, used_at, used_by) \
+             VALUES ($1, $2, $3, $4, $5, $6, NULL, NULL)"
         );
         let creator = creator.as_ref().map_or(Value::Null, Value::from);
+        let ends = access_ends.map_or(Value::Null, Value::from);
         let values =
-            [hash.as_bytes().into(), role.as_str().into(), scope.now().into(), creator, expires.into()];
+            [hash.as_bytes().into(), role.as_str().into(), scope.now().into(), creator, expires.into(), ends];
         tx.execute(statement, &values).await?;
         let act = Act::new(Activity::OperatorLinkCreate, object(hash.as_bytes()))
             .detail("role", role.as_str())
             .detail("expires", expires);
-        Ok((EnrolmentLink { secret, role, expires }, act))
+        let act = match access_ends {
+            Some(ends) => act.detail("access-ends", ends),
+            None => act,
+        };
+        Ok((EnrolmentLink { secret, role, expires, access_ends }, act))
     }
 }
 

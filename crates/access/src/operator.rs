@@ -1,4 +1,4 @@
-//! An operator: a person who runs Tenet. Has a role and a public key, and never an account.
+//! An operator: a person who works with Tenet. Has a role and a way to prove itself, and never an account.
 
 use base::{OperatorId, Timestamp};
 use ledger::{Act, Activity, ObjectRef};
@@ -11,21 +11,33 @@ use crate::AccessError;
 pub enum Role {
     /// Runs the platform: accounts, clients, operators, keys.
     Administrator,
+    /// Answers for security: keeps the policy and its exceptions, and sees everything about the platform.
+    Security,
+    /// Connects applications: accounts' clients.
+    Engineer,
+    /// Works here: reads and acknowledges the policy.
+    Employee,
     /// Looks at the platform, and changes nothing.
     Auditor,
 }
 
 impl Role {
+    /// Each role.
+    pub const ALL: [Self; 5] =
+        [Self::Administrator, Self::Security, Self::Engineer, Self::Employee, Self::Auditor];
     /// The word that is stored, shown and named in policies.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Administrator => "administrator",
+            Self::Security => "security",
+            Self::Engineer => "engineer",
+            Self::Employee => "employee",
             Self::Auditor => "auditor",
         }
     }
     /// The role of that word.
     pub fn from_word(word: &str) -> Option<Self> {
-        [Self::Administrator, Self::Auditor].into_iter().find(|role| role.as_str() == word)
+        Self::ALL.into_iter().find(|role| role.as_str() == word)
     }
 }
 
@@ -40,6 +52,8 @@ pub struct Operator {
     pub role: Role,
     /// When it enrolled.
     pub enrolled: Timestamp,
+    /// When its access ends by itself, if it does.
+    pub ends: Option<Timestamp>,
     /// When it was revoked, if it was.
     pub revoked: Option<Timestamp>,
 }

@@ -18,7 +18,7 @@ impl Access {
         let (scope, decision) = self.operate(by, Action::OperatorList, &Resource::new()).await?;
         let after = after.unwrap_or(OperatorId::from_bytes([0; 16]));
         let statement = platform!(
-            "SELECT id, name, role, enrolled_at, revoked_at FROM operator WHERE id > $1 ORDER BY id LIMIT $2"
+            "SELECT id, name, role, enrolled_at, revoked_at, ends_at FROM operator WHERE id > $1 ORDER BY id LIMIT $2"
         );
         let limit = page_size(limit);
         let mut read = self.0.store.system_read(scope).await?;
@@ -34,7 +34,7 @@ impl Access {
     }
 }
 
-/// From the columns id, name, role, enrolled_at, revoked_at.
+/// From the columns id, name, role, enrolled_at, revoked_at, ends_at.
 pub(crate) fn from_row(row: &Row) -> Result<Operator, StoreError> {
     Ok(Operator {
         id: row.id(0)?,
@@ -42,5 +42,6 @@ pub(crate) fn from_row(row: &Row) -> Result<Operator, StoreError> {
         role: Role::from_word(row.text(2)?).ok_or(StoreError::Shape("a role"))?,
         enrolled: row.time(3)?,
         revoked: row.opt_time(4)?,
+        ends: row.opt_time(5)?,
     })
 }

@@ -25,7 +25,7 @@ impl Access {
         tx.execute(lock, &[]).await?;
         let statement = platform!(
             "UPDATE operator SET revoked_at = COALESCE(revoked_at, $2) WHERE id = $1 \
-             RETURNING id, name, role, enrolled_at, revoked_at"
+             RETURNING id, name, role, enrolled_at, revoked_at, ends_at"
         );
         let Some(row) = tx.row(statement, &[(&operator).into(), scope.now().into()]).await? else {
             tx.refuse(Act::refused(Activity::OperatorRevoke, object(), "operator-unknown", None)).await?;
@@ -41,7 +41,11 @@ impl Access {
         }
         let links = platform!("DELETE FROM enrolment_link WHERE created_by = $1 AND used_at IS NULL");
         let links = tx.execute(links, &[(&operator).into()]).await?;
+        let end =
+            platform!("UPDATE console_session SET ended_at = $2 WHERE operator = $1 AND ended_at IS NULL");
+        let sessions = tx.execute(end, &[(&operator).into(), scope.now().into()]).await?;
         let act = Act::new(Activity::OperatorRevoke, object())
+            .detail("sessions-ended", sessions)
             .decided_by(decision.policies())
             .detail("links-withdrawn", links);
         let committed = tx.commit(revoked, act).await?;

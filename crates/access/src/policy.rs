@@ -206,6 +206,9 @@ mod tests {
     fn askers() -> Vec<(String, Asker, bool)> {
         let mut askers = vec![
             ("administrator".to_owned(), Asker::Operator(Role::Administrator), false),
+            ("security".to_owned(), Asker::Operator(Role::Security), false),
+            ("engineer".to_owned(), Asker::Operator(Role::Engineer), false),
+            ("employee".to_owned(), Asker::Operator(Role::Employee), false),
             ("auditor".to_owned(), Asker::Operator(Role::Auditor), false),
         ];
         for scope in TokenScope::ALL {
@@ -290,7 +293,14 @@ mod tests {
     #[test]
     fn the_actions_are_those_of_the_schema() {
         let policies = Policies::load().unwrap();
-        let groups = ["customer-data", "platform-read", "platform-change", "platform-review"];
+        let groups = [
+            "customer-data",
+            "platform-read",
+            "platform-change",
+            "platform-review",
+            "platform-staff",
+            "platform-own",
+        ];
         let mut known: Vec<String> =
             policies.schema.actions().map(|uid| uid.id().unescaped().to_owned()).collect();
         known.retain(|name| !groups.contains(&name.as_str()));

@@ -9,8 +9,11 @@ use crate::{operator::Role, scopes::ScopeSet};
 #[derive(Clone, Debug)]
 pub struct Principal {
     pub(crate) kind: PrincipalKind,
-    pub(crate) token: TokenId,
+    /// The token; none in a session of the console.
+    pub(crate) token: Option<TokenId>,
     pub(crate) expires: Timestamp,
+    /// In a session of the console: when its operator last proved who it is.
+    pub(crate) proved: Option<Timestamp>,
 }
 
 /// A client with the scope of its account, or an operator with none.
@@ -64,11 +67,11 @@ impl Principal {
             PrincipalKind::Operator { operator, .. } => Actor::Operator(*operator),
         }
     }
-    /// The token's id.
-    pub const fn token(&self) -> TokenId {
+    /// The token's id; none in a session of the console.
+    pub const fn token(&self) -> Option<TokenId> {
         self.token
     }
-    /// When the token ends.
+    /// When the token or the session ends.
     pub const fn expires(&self) -> Timestamp {
         self.expires
     }

@@ -4,7 +4,7 @@
 use std::str::FromStr;
 
 use aws_lc_rs::hmac;
-use base::{AccountId, ClientId, Id, IdKind, OperatorId};
+use base::{AccountId, ClientId, Id, IdKind, OperatorId, Timestamp};
 use keys::Keys;
 use ledger::{Activity, Commitment, EventView};
 use store::{
@@ -28,7 +28,7 @@ const CLIENTS: Platform = platform!(
      WHERE id > $1 ORDER BY id LIMIT $2"
 );
 const OPERATORS: Platform = platform!(
-    "SELECT id, name, role, public_key, revoked_at FROM operator WHERE id > $1 ORDER BY id LIMIT $2"
+    "SELECT id, name, role, public_key, revoked_at, ends_at FROM operator WHERE id > $1 ORDER BY id LIMIT $2"
 );
 
 /// Commits to what a row says of an account, a client or an operator: names are of people, and stay out of the log.
@@ -77,8 +77,19 @@ impl RowDigest {
         self.of(CLIENT, &parts)
     }
 
-    pub(crate) fn operator(&self, id: OperatorId, name: &str, role: &str, key: &[u8]) -> Commitment {
-        self.of(OPERATOR, &[id.as_bytes(), name.as_bytes(), role.as_bytes(), key])
+    /// `key`: empty for who enrolled with a passkey.
+    pub(crate) fn operator(
+        &self,
+        id: OperatorId,
+        name: &str,
+        (role, ends): (&str, Option<Timestamp>),
+        key: &[u8],
+    ) -> Commitment {
+        let end = ends.map(|ends| ends.micros().to_be_bytes());
+        let mut parts: Vec<&[u8]> = vec![id.as_bytes(), name.as_bytes(), role.as_bytes(), key];
+        // Where access does not end, as it was committed to before there was an end.
+        parts.extend(end.as_ref().map(<[u8; 8]>::as_slice));
+        self.of(OPERATOR, &parts)
     }
 }
 
@@ -194,7 +205,8 @@ impl Access {
             }
             _ => {
                 let revoked = if row.opt_int(4)?.is_some() { REVOKED } else { 0 };
-                (digest.operator(row.id(0)?, row.text(1)?, row.text(2)?, row.blob(3)?), revoked)
+                let key = row.opt_blob(3)?.unwrap_or_default();
+                (digest.operator(row.id(0)?, row.text(1)?, (row.text(2)?, row.opt_time(5)?), key), revoked)
             }
         };
         let id = row.blob(0)?.try_into().map_err(|_| StoreError::Shape("an id of 16 bytes"))?;

@@ -47,6 +47,7 @@ impl JobHandler for Sweep {
             for statement in [
                 platform!("DELETE FROM token_revocation WHERE expires_at < $1"),
                 platform!("DELETE FROM assertion_use WHERE expires_at < $1"),
+                platform!("DELETE FROM console_session WHERE ends_at < $1"),
                 platform!("DELETE FROM enrolment_link WHERE expires_at < $1 AND used_at IS NULL"),
             ] {
                 removed += tx.execute(statement, &[ended.into()]).await?;

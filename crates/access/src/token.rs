@@ -172,7 +172,7 @@ impl Access {
         match subject {
             Actor::Operator(operator) => {
                 let made = self.made(operator).await?;
-                Ok(made.is_some_and(|made| key.is_some_and(|key| key == made.key)))
+                Ok(made.is_some_and(|made| key.is_some_and(|key| Some(key) == made.key)))
             }
             Actor::Client(client) => {
                 let made = self.made_client(client).await?;
@@ -191,12 +191,13 @@ impl Access {
     async fn known(&self, subject: Actor) -> Result<Known, AccessError> {
         let mut read = self.0.store.system_read(&self.0.reader).await?;
         if let Actor::Operator(operator) = subject {
-            let statement = platform!("SELECT public_key, revoked_at FROM operator WHERE id = $1");
+            let statement = platform!("SELECT public_key, revoked_at, ends_at FROM operator WHERE id = $1");
             let Some(row) = read.row(statement, &[(&operator).into()]).await? else {
                 return Ok(Known::default());
             };
-            let key = row.blob(0)?.try_into().ok().map(PublicKey::from_bytes);
-            return Ok(Known { key, revoked: row.opt_time(1)?.is_some(), ..Known::default() });
+            let key = row.opt_blob(0)?.and_then(|bytes| bytes.try_into().ok()).map(PublicKey::from_bytes);
+            let is_over = row.opt_time(2)?.is_some_and(|ends| self.0.context.now() >= ends);
+            return Ok(Known { key, revoked: row.opt_time(1)?.is_some() || is_over, ..Known::default() });
         }
         let client = match subject {
             Actor::Client(client) => client,

@@ -175,10 +175,12 @@ pub mod kinds {
         Job, "job", "job";
         Object, "obj", "object";
         Operator, "opr", "operator";
+        Passkey, "psk", "passkey";
         Record, "rec", "record";
         Repository, "rep", "repository";
         Request, "req", "request";
         Server, "srv", "server";
+        Session, "ses", "session";
         Token, "tok", "token";
     }
 }
@@ -201,6 +203,8 @@ pub type JobId = Id<kinds::Job>;
 pub type ObjectId = Id<kinds::Object>;
 /// A person who operates Tenet.
 pub type OperatorId = Id<kinds::Operator>;
+/// A passkey of an operator.
+pub type PasskeyId = Id<kinds::Passkey>;
 /// A stored record.
 pub type RecordId = Id<kinds::Record>;
 /// A repository.
@@ -209,6 +213,8 @@ pub type RepositoryId = Id<kinds::Repository>;
 pub type RequestId = Id<kinds::Request>;
 /// One running server.
 pub type ServerId = Id<kinds::Server>;
+/// A session of the console.
+pub type SessionId = Id<kinds::Session>;
 /// An access token.
 pub type TokenId = Id<kinds::Token>;
 

@@ -17,7 +17,7 @@ pub use context::{Clock, Context, Entropy, EntropyError, SystemClock, SystemEntr
 pub use fault::{Fault, Kind};
 pub use id::{
     AccountId, CertificateId, ClientId, DataKeyId, EventId, HoldId, Id, IdError, IdKind, JobId, ObjectId,
-    OperatorId, RecordId, RepositoryId, RequestId, ServerId, TokenId, kinds,
+    OperatorId, PasskeyId, RecordId, RepositoryId, RequestId, ServerId, SessionId, TokenId, kinds,
 };
 pub use ntp::{NTP_PACKET_BYTES, NtpError, NtpSample, NtpVerdict, ntp_answer, ntp_request, ntp_verdict};
 pub use secret::{Secret, SecretBytes, constant_time_eq};

@@ -170,6 +170,13 @@ catalogue! {
     TokenRevoke "token.revoke" Authentication 2 "Logoff" Low ["RR-5" "CD-8"] "an access token is revoked.";
     TokenRefuse "token.refuse" Authentication 99 "" Medium ["RR-5" "CD-8"] "an access token is refused.";
 
+    SessionCode "session.code" Authentication 99 "" Low ["RR-5" "CD-8"] "an operator asks for a code that opens the console once.";
+    SessionBegin "session.begin" Authentication 1 "Logon" Low ["RR-5" "CD-8"] "a session of the console begins.";
+    SessionContinue "session.continue" Authentication 99 "" Informational ["RR-5" "CD-8"] "a session of the console is in use.";
+    SessionProve "session.prove" Authentication 1 "Logon" Low ["MS-7" "CD-8"] "in a session, an operator proves once more who it is.";
+    SessionEnd "session.end" Authentication 2 "Logoff" Low ["RR-5" "CD-8"] "a session of the console is ended.";
+    PasskeyAdd "passkey.add" EntityManagement 1 "Create" Medium ["RR-5" "CD-8"] "an operator adds a passkey.";
+    PasskeyRemove "passkey.remove" EntityManagement 4 "Delete" Medium ["RR-5" "CD-8"] "an operator removes a passkey, and its other sessions end.";
     OperatorEnrol "operator.enrol" EntityManagement 6 "Enroll" Medium ["RR-3" "RR-5"] "an operator enrols a key.";
     OperatorLinkCreate "operator.link-create" EntityManagement 1 "Create" Medium ["RR-3" "RR-5"] "an enrolment link is made.";
     OperatorRevoke "operator.revoke" EntityManagement 7 "Unenroll" Medium ["RR-3" "RR-5"] "an operator's keys are revoked.";

@@ -48,5 +48,5 @@ pub use published::steers;
 pub use registry::{Check, CheckKind, Control, Holds, OWN_WORDING, Registry, clauses_markdown};
 pub use render::{escaped, feasible, head, html, markdown, why};
 pub use source::MAX_FILE_BYTES;
-pub use starter::{Answers, specimen, specimen_files, starter};
+pub use starter::{Answers, Filled, filled, specimen, specimen_files, starter, to_decide};
 pub use template::{Segment, Template, TemplateError};

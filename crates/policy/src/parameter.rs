@@ -45,6 +45,18 @@ pub struct Parameter {
     pub example: toml::Value,
 }
 
+impl Parameter {
+    /// What it looks like, as people write it: `AWS, Hetzner`.
+    pub fn shown_example(&self) -> String {
+        match &self.example {
+            toml::Value::Array(all) => {
+                all.iter().filter_map(toml::Value::as_str).collect::<Vec<_>>().join(", ")
+            }
+            other => other.as_str().unwrap_or_default().to_owned(),
+        }
+    }
+}
+
 /// A value of a parameter.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]

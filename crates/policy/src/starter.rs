@@ -1,9 +1,9 @@
 //! The files of a new policy: what is known is filled in, what is not says what to put there, and lint refuses it until
 //! somebody has.
 
-use std::fmt::Write as _;
+use std::{collections::BTreeMap, fmt::Write as _};
 
-use crate::{Catalogue, Document, Files, Framework, Observed};
+use crate::{Catalogue, Clause, ClauseId, Document, Files, Framework, Observed, ParameterKind};
 
 /// What is known of whoever begins a policy.
 #[derive(Clone, Debug, Default)]
@@ -85,6 +85,67 @@ pub fn starter(catalogue: &Catalogue, answers: &Answers) -> Files {
     ])
 }
 
+/// What somebody filled in, in a form.
+#[derive(Clone, Debug, Default)]
+pub struct Filled {
+    /// The version's number.
+    pub version: u32,
+    /// Of each parameter, by name; names of a list are separated by commas.
+    pub parameters: BTreeMap<String, String>,
+    /// Of each clause that holds "where feasible": whether it holds, and where or why not.
+    pub feasible: BTreeMap<ClauseId, (bool, String)>,
+    /// Who decided that.
+    pub by: String,
+    /// On which day.
+    pub date: String,
+}
+
+/// The clauses of those frameworks that hold "where feasible", on which somebody has to decide.
+pub fn to_decide<'a>(catalogue: &'a Catalogue, frameworks: &[Framework]) -> Vec<&'a Clause> {
+    let is_chosen = |clause: &&Clause| clause.frameworks.keys().any(|one| frameworks.contains(one));
+    catalogue.clauses().filter(|clause| clause.feasible).filter(is_chosen).collect()
+}
+
+/// The files of a policy that was filled in, in a form. What is missing stays to be filled in, and lint says so.
+pub fn filled(catalogue: &Catalogue, answers: &Answers, given: &Filled) -> Files {
+    let mut files = starter(catalogue, answers);
+    if let Some(policy) = files.get_mut("policy.toml") {
+        *policy = policy.replace("\nversion = 1\n", &format!("\nversion = {}\n", given.version));
+    }
+    if let Some(parameters) = files.get_mut("parameters.toml") {
+        for parameter in catalogue.parameters() {
+            let Some(text) = given.parameters.get(&parameter.name).filter(|text| !text.trim().is_empty())
+            else {
+                continue;
+            };
+            let value = match parameter.kind {
+                ParameterKind::Names => {
+                    let names = text.split(',').map(str::trim).filter(|name| !name.is_empty());
+                    format!("[{}]", names.map(quoted).collect::<Vec<_>>().join(", "))
+                }
+                _ => quoted(text.trim()),
+            };
+            let left = format!("\n{} = \"TODO\"", parameter.name);
+            *parameters = parameters.replace(&left, &format!("\n{} = {value}", parameter.name));
+        }
+    }
+    if let Some(decisions) = files.get_mut("decisions.toml") {
+        for (clause, (holds, reason)) in &given.feasible {
+            let left = format!(
+                "clause = \"{clause}\"\nholds = true\nreason = \"TODO\"\nby = \"TODO\"\ndate = \"TODO\"\n"
+            );
+            let made = format!(
+                "clause = \"{clause}\"\nholds = {holds}\nreason = {}\nby = {}\ndate = {}\n",
+                quoted(reason.trim()),
+                quoted(&given.by),
+                quoted(&given.date)
+            );
+            *decisions = decisions.replace(&left, &made);
+        }
+    }
+    files
+}
+
 /// A document with every clause, and examples for what an organisation fills in: what is shown while none was put up. None
 /// if the catalogue's own examples are refused, which a test rules out.
 pub fn specimen(catalogue: &Catalogue) -> Option<Document> {
@@ -121,6 +182,46 @@ pub fn specimen_files(catalogue: &Catalogue) -> Files {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_filled_in_is_a_document() {
+        let catalogue = Catalogue::load().unwrap();
+        let answers = Answers {
+            company: "A \"quoted\" company".to_owned(),
+            author: "Ada".to_owned(),
+            frameworks: Framework::ALL.to_vec(),
+            effective: "2026-12-01".to_owned(),
+            next_review: "2027-12-01".to_owned(),
+        };
+        let text = |value: &toml::Value| match value {
+            toml::Value::Array(all) => {
+                all.iter().filter_map(|one| one.as_str()).collect::<Vec<_>>().join(", ")
+            }
+            other => other.as_str().unwrap_or_default().to_owned(),
+        };
+        let mut given = Filled {
+            version: 3,
+            parameters: catalogue
+                .parameters()
+                .iter()
+                .map(|one| (one.name.clone(), text(&one.example)))
+                .collect(),
+            by: "Ada".to_owned(),
+            date: "2026-11-27".to_owned(),
+            ..Filled::default()
+        };
+        for clause in to_decide(&catalogue, &Framework::ALL) {
+            given.feasible.insert(clause.id.clone(), (true, "On every host.".to_owned()));
+        }
+        let files = filled(&catalogue, &answers, &given);
+        let document = Document::read(&files, &catalogue, &Observed::default());
+        let document = document.map_err(|found| format!("{found:?}\n{files:#?}")).unwrap();
+        assert_eq!((document.version, document.company.as_str()), (3, "A \"quoted\" company"));
+        given.parameters.remove("providers");
+        let files = filled(&catalogue, &answers, &given);
+        let found = Document::read(&files, &catalogue, &Observed::default()).unwrap_err();
+        assert!(found.iter().any(|one| one.key == "providers"), "{found:?}");
+    }
 
     #[test]
     fn the_specimen_has_every_clause() {

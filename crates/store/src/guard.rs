@@ -30,6 +30,8 @@ pub const PLATFORM_TABLES: &[(&str, &str)] = &[
     ("client", "authentication finds the client, and so its account, before there is a scope"),
     ("operator", "operators belong to no account"),
     ("enrolment_link", "who enrols belongs to no account"),
+    ("passkey", "operators belong to no account"),
+    ("console_session", "operators belong to no account"),
     ("token_revocation", "looked up before a token's account is believed"),
     ("provider_key", "versions of the provider's key, above all accounts"),
     ("account_key", "rewrapped across accounts when the provider's key rotates; bound to its account by AAD"),

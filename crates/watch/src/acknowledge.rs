@@ -68,8 +68,12 @@ pub fn staff<'a>(
     let done = |event: &&EventView| event.time <= until && event.outcome == OutcomeView::Success;
     for event in events.into_iter().filter(done) {
         match Activity::from_name(&event.activity) {
+            // Whose access has ended by itself is no member of staff any more.
             Some(Activity::OperatorEnrol) => {
-                all.insert(event.object.id.clone(), event.time);
+                let ends = event.text("ends").and_then(|text| text.parse::<Timestamp>().ok());
+                if ends.is_none_or(|ends| until < ends) {
+                    all.insert(event.object.id.clone(), event.time);
+                }
             }
             Some(Activity::OperatorRevoke) => {
                 all.remove(&event.object.id);

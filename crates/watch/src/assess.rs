@@ -35,6 +35,16 @@ impl Watch {
         version: Option<u32>,
         at: Option<Timestamp>,
     ) -> Result<Assessed, WatchError> {
+        Ok(self.assess_document(by, version, at).await?.1)
+    }
+
+    /// The same, with the document that it is of.
+    pub async fn assess_document(
+        &self,
+        by: &Principal,
+        version: Option<u32>,
+        at: Option<Timestamp>,
+    ) -> Result<(Document, Assessed), WatchError> {
         let (scope, decision) = self.0.access.operate(by, Action::EvidenceRead, &Resource::new()).await?;
         let now = self.now();
         let object = || ObjectRef::new("policy", version.unwrap_or(0));
@@ -55,7 +65,7 @@ impl Watch {
         let assessed = self.known(scope, standing, &document, at.unwrap_or(now)).await?;
         let act = Act::new(Activity::EvidenceRead, object()).decided_by(decision.policies());
         self.0.store.record_system(scope, act).await?;
-        Ok(assessed)
+        Ok((document, assessed))
     }
 
     /// The document that is spoken of then, and how it stands.

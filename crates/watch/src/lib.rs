@@ -117,6 +117,28 @@ impl Watch {
         Ok(Adoption::fold(&events, until))
     }
 
+    /// What changes when something changes that is known of the policy: a text to compare, which says nothing else.
+    pub async fn mark(&self, scope: &store::SystemScope) -> Result<String, WatchError> {
+        let newest = store::platform!(
+            "SELECT (SELECT COUNT(*) FROM policy_content), (SELECT COUNT(*) FROM open_finding), \
+             (SELECT COALESCE(MAX(at), 0) FROM open_finding)"
+        );
+        // By check, so that an index answers it however many observations there are.
+        let of_check = store::platform!("SELECT MAX(received) FROM observation WHERE check_id = $1");
+        let mut read = self.0.store.system_read(scope).await?;
+        let mut mark = String::new();
+        for row in read.rows(newest, &[]).await? {
+            mark = format!("{}.{}.{}", row.int(0)?, row.int(1)?, row.int(2)?);
+        }
+        let mut last = 0;
+        for (_, check) in self.0.registry.checks() {
+            if let Some(row) = read.row(of_check, &[(&check.id).into()]).await? {
+                last = last.max(row.opt_int(0)?.unwrap_or(0));
+            }
+        }
+        Ok(format!("{mark}.{last}"))
+    }
+
     fn now(&self) -> Timestamp {
         self.0.store.context().now()
     }

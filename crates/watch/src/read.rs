@@ -202,6 +202,27 @@ impl Watch {
         Ok(found)
     }
 
+    /// Every adopted version with its document, the newest first. An operator's act.
+    pub async fn adopted_documents(
+        &self,
+        by: &Principal,
+    ) -> Result<Vec<(VersionSummary, Document)>, WatchError> {
+        let (scope, decision) = self.0.access.operate(by, Action::PolicyRead, &Resource::new()).await?;
+        let now = self.now();
+        let adoption = self.adoption(now).await?;
+        let mut found = Vec::new();
+        for version in adoption.versions.values().rev().filter(|one| one.adopted_at.is_some()) {
+            let content = self.content(scope, version).await?;
+            let standing = adoption.standing(version, now);
+            found.push((VersionSummary { version: version.clone(), standing }, content.document));
+        }
+        let act = Act::new(Activity::PolicyRead, ObjectRef::new(NOUN, "-"))
+            .decided_by(decision.policies())
+            .detail("count", found.len());
+        self.0.store.record_system(scope, act).await?;
+        Ok(found)
+    }
+
     /// A version whole, as it was then; without a number, the one that is spoken of then. An operator's act.
     ///
     /// # Errors

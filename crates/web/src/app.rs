@@ -20,7 +20,7 @@ use vault::Vault;
 use watch::Watch;
 
 use crate::{
-    Limits,
+    Limits, console,
     limits::Rate,
     metrics::Metrics,
     observe::{no_route, observe},
@@ -34,6 +34,9 @@ use crate::{
 
 /// How often one kind of limit, or one caller beyond its rate, leaves an event: a flood must not fill the log.
 const NOTES: Rate = Rate::new(1, 1);
+
+/// Most pages of the console that are kept up to date at a time.
+const MAX_WATCHERS: usize = 256;
 
 /// What the application is made of.
 pub struct AppParts {
@@ -55,6 +58,10 @@ pub struct AppParts {
     pub scheme: Scheme,
     /// The limits.
     pub limits: Limits,
+    /// Whether what is here is a demonstration: every page says so.
+    pub demo: bool,
+    /// The fingerprint of this server's authority, as links have it; empty if its certificate is another's.
+    pub authority: String,
     /// The version that runs, for the OpenAPI document and the metrics.
     pub version: &'static str,
 }
@@ -67,6 +74,7 @@ struct Inner {
     parts: AppParts,
     metrics: Metrics,
     places: Arc<Semaphore>,
+    watchers: Arc<Semaphore>,
     callers: Throttle<Actor>,
     peers: Throttle<IpAddr>,
     sign_ins: Throttle<IpAddr>,
@@ -90,12 +98,13 @@ impl App {
         let mut index: HashMap<String, Vec<RouteInfo>> = HashMap::new();
         let routes = routes::all();
         let document = openapi::document(&routes, parts.version);
-        for route in routes {
+        for route in routes.into_iter().chain(console::all()) {
             index.entry(route.info.template()).or_default().push(route.info);
         }
         let inner = Inner {
             metrics: Metrics::new(parts.version),
             places: Arc::new(Semaphore::new(limits.requests.min(Semaphore::MAX_PERMITS))),
+            watchers: Arc::new(Semaphore::new(MAX_WATCHERS)),
             callers: Throttle::new(limits.client_rate, tracked, context.clone()),
             peers: Throttle::new(limits.peer_rate, tracked, context.clone()),
             sign_ins: Throttle::new(limits.sign_in_rate, tracked, context.clone()),
@@ -115,7 +124,7 @@ impl App {
     /// The router: every route, problems for what is none, and the outermost layer.
     pub fn router(&self) -> Router {
         let mut router = Router::new();
-        for Route { info, handler, .. } in routes::all() {
+        for Route { info, handler, .. } in routes::all().into_iter().chain(console::all()) {
             router = router.route(&info.template(), handler);
         }
         router
@@ -147,6 +156,12 @@ impl App {
 
     pub(crate) fn limits(&self) -> &Limits {
         &self.0.parts.limits
+    }
+    pub(crate) fn authority(&self) -> &str {
+        &self.0.parts.authority
+    }
+    pub(crate) fn is_demo(&self) -> bool {
+        self.0.parts.demo
     }
     pub(crate) fn is_stopping(&self) -> bool {
         self.0.stopping.load(Ordering::Relaxed)
@@ -183,6 +198,10 @@ impl App {
     }
     pub(crate) fn places(&self) -> Arc<Semaphore> {
         Arc::clone(&self.0.places)
+    }
+    /// The places of pages that are kept up to date.
+    pub(crate) fn watchers(&self) -> Arc<Semaphore> {
+        Arc::clone(&self.0.watchers)
     }
     pub(crate) fn callers(&self) -> &Throttle<Actor> {
         &self.0.callers

@@ -197,7 +197,7 @@ pub(crate) fn throttled(problem: Problem, retry: Option<base::Duration>) -> Prob
 }
 
 /// Counts the request against the caller's own rate.
-async fn admit(app: &App, principal: &Principal) -> Result<(), Problem> {
+pub(crate) async fn admit(app: &App, principal: &Principal) -> Result<(), Problem> {
     let Err(seconds) = app.callers().admit(&principal.actor()) else { return Ok(()) };
     note(app, principal, "caller-rate").await?;
     let detail = "this caller sends more requests than are served";

@@ -8,6 +8,7 @@
 mod app;
 mod caller;
 mod connection;
+mod console;
 mod extract;
 mod limits;
 mod metrics;
@@ -34,7 +35,12 @@ pub use serve::{Application, ServeError, serve};
 pub use tls::{Certificate, SUITES, TlsError, TlsPem};
 pub use witness::WitnessApp;
 
-/// What is known of every route, in the order of the list: for the table that the tests hold.
+/// What is known of every page of the console, in the order of the list: for the table that the tests hold.
+pub fn pages() -> Vec<RouteInfo> {
+    console::all().into_iter().map(|route| route.info).collect()
+}
+
+/// What is known of every route of the API, in the order of the list: for the table that the tests hold.
 pub fn routes() -> Vec<RouteInfo> {
     routes::all().into_iter().map(|route| route.info).collect()
 }

@@ -7,7 +7,7 @@ use std::{net::IpAddr, panic::AssertUnwindSafe, sync::Arc};
 
 use axum::{
     extract::{MatchedPath, Request, State},
-    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -19,6 +19,7 @@ use tracing::Instrument;
 use crate::{
     App,
     connection::Work,
+    console,
     outgoing::outgoing,
     paced::paced,
     problem::{Http, Problem},
@@ -48,7 +49,7 @@ pub(crate) async fn observe(State(app): State<App>, mut request: Request, next: 
     let began = app.now();
     let id = match RequestId::new(app.context()) {
         Ok(id) => id,
-        Err(error) => return finish(Problem::internal(error.to_string()).into_response(), None),
+        Err(error) => return finish(Problem::internal(error.to_string()).into_response(), None, None),
     };
     let method = method_label(request.method());
     let template = request.extensions().get::<MatchedPath>().map_or(NO_ROUTE, MatchedPath::as_str);
@@ -59,6 +60,7 @@ pub(crate) async fn observe(State(app): State<App>, mut request: Request, next: 
         request = request.map(|body| paced(body, app.limits(), app.context()));
     }
     let span = tracing::info_span!("request", request = %id, method, route = %template);
+    let page = PageAsked::of(&app, &request);
     let response = answer(&app, request, next).instrument(span.clone()).await;
     // The router leaves it to its caller to say which methods there are.
     let unnamed = response.extensions().get::<Arc<Problem>>().is_none();
@@ -67,7 +69,7 @@ pub(crate) async fn observe(State(app): State<App>, mut request: Request, next: 
     } else {
         response
     };
-    let response = span.in_scope(|| finish(response, Some(id)));
+    let response = span.in_scope(|| finish(response, Some(id), page.as_ref()));
     let took = app.now().since(began);
     app.metrics().answered(method, &template, response.status().as_u16(), took);
     tracing::debug!(parent: &span, status = response.status().as_u16(), micros = took.micros(), "answered");
@@ -117,7 +119,9 @@ async fn answer(app: &App, request: Request, next: Next) -> Response {
 async fn admit_peer(app: &App, info: Option<&RouteInfo>, peer: Option<IpAddr>) -> Result<(), Problem> {
     let Some(peer) = peer else { return Ok(()) };
     let verdict = match info.map(|info| info.callers) {
-        Some(Callers::Client(_) | Callers::Operator(_) | Callers::Either) => return Ok(()),
+        Some(Callers::Client(_) | Callers::Operator(_) | Callers::Either | Callers::Visitor(_)) => {
+            return Ok(());
+        }
         Some(Callers::SigningIn) => app.sign_ins().admit(&party(peer)),
         Some(Callers::Anyone) | None => app.peers().admit(&party(peer)),
     };
@@ -129,6 +133,26 @@ async fn admit_peer(app: &App, info: Option<&RouteInfo>, peer: Option<IpAddr>) -
             let detail = "more requests come from this address than are served";
             Err(Problem::http(Http::Rate, detail).retry_after(seconds))
         }
+    }
+}
+
+/// A page of the console that was asked for: what goes wrong with it is a page too.
+struct PageAsked {
+    method: Method,
+    uri: Uri,
+    referer: Option<String>,
+}
+
+impl PageAsked {
+    fn of(app: &App, request: &Request) -> Option<Self> {
+        let path = request.extensions().get::<MatchedPath>();
+        app.route(request.method(), path?.as_str()).filter(|info| info.page)?;
+        let referer = request.headers().get(header::REFERER).and_then(|value| value.to_str().ok());
+        Some(Self {
+            method: request.method().clone(),
+            uri: request.uri().clone(),
+            referer: referer.map(str::to_owned),
+        })
     }
 }
 
@@ -149,8 +173,8 @@ impl Drop for InHand {
 }
 
 /// Makes every failure a problem with the request's id, and sets the common headers.
-fn finish(response: Response, id: Option<RequestId>) -> Response {
-    let mut response = as_problem(response, id);
+fn finish(response: Response, id: Option<RequestId>, page: Option<&PageAsked>) -> Response {
+    let mut response = as_problem(response, id, page);
     let headers = response.headers_mut();
     for (name, value) in COMMON {
         headers.entry(name).or_insert(HeaderValue::from_static(value));
@@ -161,12 +185,15 @@ fn finish(response: Response, id: Option<RequestId>) -> Response {
     response
 }
 
-fn as_problem(response: Response, id: Option<RequestId>) -> Response {
+fn as_problem(response: Response, id: Option<RequestId>, page: Option<&PageAsked>) -> Response {
     if let Some(problem) = response.extensions().get::<Arc<Problem>>() {
         if let Some(words) = problem.for_operator() {
             tracing::error!(code = problem.code(), error = words, "a request failed");
         }
-        return problem.render(id);
+        return match page {
+            Some(page) => console::failure(problem, &page.method, &page.uri, page.referer.as_deref(), id),
+            None => problem.render(id),
+        };
     }
     response
 }

@@ -75,7 +75,8 @@ pub(crate) fn document(routes: &[Route], version: &str) -> OpenApi {
         (TilePathText::name().into_owned(), TilePathText::schema()),
     ];
     for route in routes {
-        let item = PathItem::new(http_method(route.info.method), operation(route));
+        let Some(described) = operation(route) else { continue };
+        let item = PathItem::new(http_method(route.info.method), described);
         let kept = paths.paths.entry(route.info.path.clone()).or_default();
         kept.merge_operations(item);
         schemas.extend(route.schemas.iter().cloned());
@@ -108,8 +109,8 @@ fn http_method(method: &str) -> HttpMethod {
     }
 }
 
-fn operation(route: &Route) -> Operation {
-    let mut operation = route.operation.clone();
+fn operation(route: &Route) -> Option<Operation> {
+    let mut operation = route.operation.clone()?;
     let info = &route.info;
     for (status, name, description) in PROBLEMS {
         if !can_answer(info, status) || operation.responses.responses.contains_key(status) {
@@ -124,7 +125,7 @@ fn operation(route: &Route) -> Operation {
     }
     operation.security = Some(security(info));
     operation.tags = Some(vec![info.subsystem.to_owned()]);
-    operation
+    Some(operation)
 }
 
 /// Whether a route can answer with a status. The one place that says so; handlers' own answers are in
@@ -157,7 +158,7 @@ fn security(info: &RouteInfo) -> Vec<SecurityRequirement> {
         }
         Callers::SigningIn => vec![SecurityRequirement::default()],
         Callers::Client(_) => vec![SecurityRequirement::new(CLIENT, none)],
-        Callers::Operator(_) => vec![SecurityRequirement::new(OPERATOR, none)],
+        Callers::Operator(_) | Callers::Visitor(_) => vec![SecurityRequirement::new(OPERATOR, none)],
         Callers::Either => {
             vec![SecurityRequirement::new(CLIENT, none), SecurityRequirement::new(OPERATOR, none)]
         }

@@ -254,6 +254,14 @@ impl Problem {
     pub(crate) fn detail(&self) -> &str {
         &self.0.detail
     }
+    /// The clause that refuses, if one does.
+    pub(crate) fn clause(&self) -> Option<&'static str> {
+        self.0.clause
+    }
+    /// When to try again, in seconds, if that is said.
+    pub(crate) fn retry_after_seconds(&self) -> Option<u32> {
+        self.0.retry_after
+    }
     /// What only the operator's log says.
     pub(crate) fn for_operator(&self) -> Option<&str> {
         self.0.internal.as_deref()

@@ -25,6 +25,8 @@ pub enum Callers {
     Operator(Action),
     /// Whoever has a valid token; the act is on that token alone.
     Either,
+    /// Somebody in a session of the console, whose role allows this.
+    Visitor(Action),
 }
 
 /// What a request's body is.
@@ -65,13 +67,16 @@ pub struct RouteInfo {
     pub(crate) oauth: bool,
     pub(crate) ranges: bool,
     pub(crate) rest: bool,
+    /// It is a page of the console: what goes wrong is a page too.
+    pub(crate) page: bool,
 }
 
 /// A route.
 pub(crate) struct Route {
     pub(crate) info: RouteInfo,
     pub(crate) handler: MethodRouter<App>,
-    pub(crate) operation: Operation,
+    /// Its description; none of a page, which is no part of the API.
+    pub(crate) operation: Option<Operation>,
     pub(crate) schemas: Vec<(String, RefOr<Schema>)>,
 }
 
@@ -92,28 +97,48 @@ where
     let mut schemas = Vec::new();
     P::schemas(&mut schemas);
     Route {
-        info: RouteInfo {
-            method,
-            path: <P as utoipa::Path>::path(),
-            callers,
-            events: &[],
-            subsystem,
-            takes: Takes::Nothing,
-            streams: false,
-            changes: false,
-            finds: false,
-            conflicts: false,
-            preconditions: false,
-            if_match: false,
-            once: false,
-            probe: false,
-            oauth: false,
-            ranges: false,
-            rest: false,
-        },
+        info: info(method, <P as utoipa::Path>::path(), subsystem, callers),
         handler: on(filter, handler),
-        operation: <P as utoipa::Path>::operation(),
+        operation: Some(<P as utoipa::Path>::operation()),
         schemas,
+    }
+}
+
+/// A page of the console, or a form of one that is sent by POST.
+pub(crate) fn page<H, T>(method: &'static str, path: &str, callers: Callers, handler: H) -> Route
+where
+    H: Handler<T, App>,
+    T: 'static,
+{
+    let is_form = method == "POST";
+    let mut info = info(method, path.to_owned(), "console", callers);
+    info.page = true;
+    info.changes = is_form;
+    info.takes = if is_form { Takes::Document } else { Takes::Nothing };
+    let filter = if is_form { MethodFilter::POST } else { MethodFilter::GET };
+    Route { info, handler: on(filter, handler), operation: None, schemas: Vec::new() }
+}
+
+fn info(method: &'static str, path: String, subsystem: &'static str, callers: Callers) -> RouteInfo {
+    RouteInfo {
+        method,
+        path,
+        callers,
+        events: &[],
+        subsystem,
+        takes: Takes::Nothing,
+        streams: false,
+        changes: false,
+        finds: false,
+        conflicts: false,
+        preconditions: false,
+        if_match: false,
+        once: false,
+        probe: false,
+        oauth: false,
+        ranges: false,
+        rest: false,
+        page: false,
     }
 }
 
@@ -163,6 +188,11 @@ impl Route {
     /// It says how the server is, also when that has no place for anybody else.
     pub(crate) fn probe(mut self) -> Self {
         self.info.probe = true;
+        self
+    }
+    /// Its answer goes on for as long as whoever asked stays.
+    pub(crate) fn lasting(mut self) -> Self {
+        self.info.streams = true;
         self
     }
     /// It answers ranges.

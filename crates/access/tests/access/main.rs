@@ -15,6 +15,7 @@ mod planted;
 mod reconcile;
 mod reviews;
 mod safeguards;
+mod sessions;
 mod support;
 mod tokens;
 mod unexplained;

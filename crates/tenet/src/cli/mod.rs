@@ -23,7 +23,7 @@ pub use platform::{
 pub use policy::{ControlsFormat, ExportFormat, FrameworkArg, PolicyCommand, PolicyFormat, PolicyInit};
 pub use reference::reference;
 pub use refusal::{is_answer, refusal, wants_json};
-pub use serve::{ConfigCommand, Quickstart, RulesCommand, SettingArgs, WitnessArgs};
+pub use serve::{ConfigCommand, Console, Quickstart, RulesCommand, SettingArgs, WitnessArgs};
 
 /// A store that keeps customers apart, seals their data with your keys, and records whatever it does
 #[derive(Debug, Parser)]
@@ -104,6 +104,14 @@ to trust. It can be used once.")]
         #[arg(long, default_value = "default")]
         save: String,
     },
+    /// Open the console in a browser, as the operator that you are here
+    #[command(after_help = "\
+Examples:
+  tenet console
+  tenet console --open
+
+The address works once, for two minutes. Add a passkey there, and you need this command no more.")]
+    Console(Console),
     /// Customers' accounts
     #[command(subcommand)]
     Account(AccountCommand),

@@ -204,11 +204,25 @@ Examples:
     #[command(after_help = "\
 Examples:
   tenet operator link
-  tenet operator link --role auditor")]
+  tenet operator link --role security
+  tenet operator link --role auditor --days 14
+
+administrator  runs the platform: accounts, clients, people, keys
+security       keeps the policy and its exceptions, and sees everything
+engineer       connects applications to accounts
+employee       reads and acknowledges the policy
+auditor        sees everything, changes nothing")]
     Link {
         /// What the operator may do
-        #[arg(long, default_value = "administrator", value_parser = ["administrator", "auditor"])]
+        #[arg(
+            long,
+            default_value = "administrator",
+            value_parser = ["administrator", "security", "engineer", "employee", "auditor"]
+        )]
         role: String,
+        /// For how many days; for good if left out. Give an auditor an end
+        #[arg(long, value_parser = clap::value_parser!(u32).range(1..=3650))]
+        days: Option<u32>,
     },
     /// Revoke an operator
     #[command(after_help = "\

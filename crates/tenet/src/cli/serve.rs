@@ -39,6 +39,14 @@ impl SettingArgs {
     }
 }
 
+/// `tenet console`.
+#[derive(Debug, Args)]
+pub struct Console {
+    /// Open this desktop's browser, instead of printing the address
+    #[arg(long)]
+    pub open: bool,
+}
+
 /// `tenet quickstart`.
 #[derive(Debug, Args)]
 pub struct Quickstart {

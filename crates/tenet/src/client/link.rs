@@ -21,9 +21,13 @@ pub struct EnrolLink {
 pub struct LinkError;
 
 impl EnrolLink {
+    /// An authority's fingerprint, as it stands in a link.
+    pub fn fingerprint_text(authority: &[u8; 32]) -> String {
+        URL_SAFE_NO_PAD.encode(authority)
+    }
     /// The link in text. It holds the secret: for the one who is invited alone.
     pub fn to_text(&self) -> Secret<String> {
-        let fingerprint = URL_SAFE_NO_PAD.encode(self.authority);
+        let fingerprint = Self::fingerprint_text(&self.authority);
         Secret::new(format!("{}/enrol#{}.{fingerprint}", self.server, self.secret.expose()))
     }
 }

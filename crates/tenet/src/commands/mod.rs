@@ -5,6 +5,7 @@ mod adopt;
 mod chart;
 mod client;
 mod config;
+mod console;
 mod enrol;
 mod events;
 mod evidence;
@@ -104,6 +105,7 @@ async fn online(session: &Session, command: Command) -> Result<(), Failure> {
     match command {
         Command::Enrol { link, name, save } => enrol::run(session, &link, name, &save).await,
         Command::Quickstart(arguments) => quickstart::run(session, &arguments).await,
+        Command::Console(arguments) => console::run(session, &arguments).await,
         Command::Account(command) => account::run(session, command).await,
         Command::Client(command) => client::run(session, command).await,
         Command::Operator(command) => operator::run(session, command).await,

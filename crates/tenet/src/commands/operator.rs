@@ -1,6 +1,6 @@
 //! `tenet operator`: as an operator.
 
-use base::Secret;
+use base::{Duration, Secret};
 use rustls_pki_types::{CertificateDer, pem::PemObject};
 use serde_json::{Value, json};
 
@@ -17,6 +17,7 @@ const COLUMNS: &[Column] = &[
     ("name", "/name"),
     ("role", "/role"),
     ("enrolled", "/enrolled_at"),
+    ("ends", "/ends_at"),
     ("revoked", "/revoked_at"),
 ];
 
@@ -26,7 +27,7 @@ pub(super) async fn run(session: &Session, command: OperatorCommand) -> Result<(
         OperatorCommand::List => {
             session.out.list(&api.all(&["v1", "operators"], "after", usize::MAX).await?, COLUMNS)
         }
-        OperatorCommand::Link { role } => link(session, &api, &role).await,
+        OperatorCommand::Link { role, days } => link(session, &api, &role, days).await,
         OperatorCommand::Revoke { operator } => {
             let path = ["v1", "operators", &operator.to_string(), "revoke"];
             let call = api.call(reqwest::Method::POST, api.url(&path, &[])).await?;
@@ -35,8 +36,13 @@ pub(super) async fn run(session: &Session, command: OperatorCommand) -> Result<(
     }
 }
 
-async fn link(session: &Session, api: &Api, role: &str) -> Result<(), Failure> {
-    let made = api.post(&["v1", "operators", "links"], &json!({ "role": role })).await?.body;
+async fn link(session: &Session, api: &Api, role: &str, days: Option<u32>) -> Result<(), Failure> {
+    let ends = days.map(|days| session.context.now().plus(Duration::from_days(i64::from(days))));
+    let body = match ends {
+        Some(ends) => json!({ "role": role, "access_ends_at": ends }),
+        None => json!({ "role": role }),
+    };
+    let made = api.post(&["v1", "operators", "links"], &body).await?.body;
     let incomplete = || Failure::new(Exit::Failure, "answer", "the server's answer holds no link");
     let text = |name: &str| made.get(name).and_then(Value::as_str).ok_or_else(incomplete);
     let pem = api.profile().map(|profile| profile.authority.as_bytes()).unwrap_or_default();
@@ -50,7 +56,7 @@ async fn link(session: &Session, api: &Api, role: &str) -> Result<(), Failure> {
     let (link, expires) = (link.to_text(), text("expires_at")?);
     if !session.out.is_json() {
         output::note(&format!(
-            "for one {role}, once, until {expires}; send it over a channel that you trust:"
+            "for one {role}, once, until {expires}; send it over a channel that you trust. It opens in a browser too:"
         ));
     }
     session.out.say(link.expose(), &json!({ "link": link.expose(), "role": role, "expires_at": expires }))

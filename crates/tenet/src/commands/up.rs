@@ -48,9 +48,12 @@ fn announce(session: &Session, ready: &Ready) -> Result<(), Failure> {
     );
     if let Some((link, expires)) = link {
         text.push_str(&format!(
-            "\nThere is no administrator yet. In another terminal, once, before {expires}:\n\n  tenet enrol '{}'\n\nor let `tenet quickstart` do that and walk through the rest.\n",
+            "\nThere is no administrator yet. Once, before {expires}, open this in a browser that trusts the authority above:\n\n  {}\n\nor give it to `tenet enrol` in another terminal, and `tenet console` opens the console;\nor let `tenet quickstart` do that and walk through the rest.\n",
             link.expose()
         ));
+    }
+    if link.is_none() {
+        text.push_str("\n`tenet console` opens the console in a browser.\n");
     }
     text.push_str("\nCtrl-C stops the server.\n");
     session.out.text(&text)

@@ -177,6 +177,8 @@ async fn start(loaded: &Loaded, context: &Context) -> Result<Server, Failure> {
         signer: Arc::clone(&signer),
         scheme: config.classification.clone(),
         limits: limits(config),
+        demo: false,
+        authority: EnrolLink::fingerprint_text(&authority.fingerprint()),
         version: env!("CARGO_PKG_VERSION"),
     });
     let beat = scope(Interface::Job, "the server shows that it is alive")?;

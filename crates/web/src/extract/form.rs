@@ -74,6 +74,14 @@ impl Pairs {
             Problem::invalid("invalid-parameter", name, format!("expected a number from {least} to {most}"))
         })
     }
+    /// A value that is no secret, left in.
+    pub(crate) fn peek(&self, name: &str) -> Option<String> {
+        self.0.get(name).map(|value| value.expose().clone())
+    }
+    /// Leaves out what is empty: a form sends its empty fields too.
+    pub(crate) fn drop_empty(&mut self) {
+        self.0.retain(|_, value| !value.expose().is_empty());
+    }
     /// The name of a pair that nobody took.
     pub(crate) fn left(&self) -> Option<&str> {
         self.0.keys().next().map(String::as_str)

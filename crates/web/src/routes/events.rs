@@ -63,56 +63,64 @@ pub(crate) struct Search {
 
 impl QueryParameters for Search {
     fn take(pairs: &mut Pairs) -> Result<Self, Problem> {
-        let wrong = |name: &str, what: String| Err(Problem::invalid("invalid-parameter", name, what));
-        let mut query = EventQuery {
-            from: pairs.take_parsed("from")?,
-            until: pairs.take_parsed("until")?,
-            activity: value(pairs, "activity")?,
-            actor: value(pairs, "actor")?,
-            object: value(pairs, "object")?,
-            account: pairs.take_parsed("account")?,
-            ..EventQuery::default()
-        };
-        if let Some(name) = &query.activity
-            && !Activity::ALL.iter().any(|one| {
-                one.name() == name || one.name().split_once('.').is_some_and(|(noun, _)| noun == name)
-            })
-        {
-            return wrong(
-                "activity",
-                "expected an activity such as `record.read`, or `record` for all of them".into(),
-            );
-        }
-        if let Some(who) = &query.actor
-            && !["client", "operator", "system", "anonymous"].contains(&who.as_str())
-            && who.parse::<Actor>().is_err()
-        {
-            let what = "expected an id such as `opr_...`, or `client`, `operator`, `system` or `anonymous`";
-            return wrong("actor", what.to_owned());
-        }
-        if let Some(word) = pairs.take("outcome") {
-            query.outcome = OutcomeWord::from_word(&word);
-            if query.outcome.is_none() {
-                return wrong("outcome", "expected `success`, `refused` or `failed`".to_owned());
-            }
-        }
-        query.severity = pairs.take_number("severity", 1, 5)?.and_then(|number| u8::try_from(number).ok());
-        if let Some(text) = value(pairs, "text")? {
-            query.words = words(&text);
-            if query.words.is_empty() || query.words.len() > MAX_SEARCH_WORDS {
-                return wrong("text", format!("expected 1 to {MAX_SEARCH_WORDS} words"));
-            }
-        }
+        let query = query(pairs)?;
         let order = match pairs.take("order").as_deref() {
             None | Some("newest") => EventOrder::NewestFirst,
             Some("oldest") => EventOrder::OldestFirst,
-            Some(_) => return wrong("order", "expected `newest` or `oldest`".to_owned()),
+            Some(_) => {
+                return Err(Problem::invalid("invalid-parameter", "order", "expected `newest` or `oldest`"));
+            }
         };
         let cursor = pairs.take_parsed("cursor")?;
         let most = u32::try_from(MAX_EVENT_PAGE).unwrap_or(u32::MAX);
         let limit = pairs.take_number("limit", 1, most)?.unwrap_or(DEFAULT);
         Ok(Self { query, order, cursor, limit })
     }
+}
+
+/// What is searched for, out of a query.
+pub(crate) fn query(pairs: &mut Pairs) -> Result<EventQuery, Problem> {
+    let wrong = |name: &str, what: String| Err(Problem::invalid("invalid-parameter", name, what));
+    let mut query = EventQuery {
+        from: pairs.take_parsed("from")?,
+        until: pairs.take_parsed("until")?,
+        activity: value(pairs, "activity")?,
+        actor: value(pairs, "actor")?,
+        object: value(pairs, "object")?,
+        account: pairs.take_parsed("account")?,
+        ..EventQuery::default()
+    };
+    if let Some(name) = &query.activity
+        && !Activity::ALL
+            .iter()
+            .any(|one| one.name() == name || one.name().split_once('.').is_some_and(|(noun, _)| noun == name))
+    {
+        return wrong(
+            "activity",
+            "expected an activity such as `record.read`, or `record` for all of them".into(),
+        );
+    }
+    if let Some(who) = &query.actor
+        && !["client", "operator", "system", "anonymous"].contains(&who.as_str())
+        && who.parse::<Actor>().is_err()
+    {
+        let what = "expected an id such as `opr_...`, or `client`, `operator`, `system` or `anonymous`";
+        return wrong("actor", what.to_owned());
+    }
+    if let Some(word) = pairs.take("outcome") {
+        query.outcome = OutcomeWord::from_word(&word);
+        if query.outcome.is_none() {
+            return wrong("outcome", "expected `success`, `refused` or `failed`".to_owned());
+        }
+    }
+    query.severity = pairs.take_number("severity", 1, 5)?.and_then(|number| u8::try_from(number).ok());
+    if let Some(text) = value(pairs, "text")? {
+        query.words = words(&text);
+        if query.words.is_empty() || query.words.len() > MAX_SEARCH_WORDS {
+            return wrong("text", format!("expected 1 to {MAX_SEARCH_WORDS} words"));
+        }
+    }
+    Ok(query)
 }
 
 fn value(pairs: &mut Pairs, name: &str) -> Result<Option<String>, Problem> {

@@ -4,8 +4,9 @@ mod accounts;
 mod batch;
 mod certificates;
 mod clients;
+mod console_codes;
 mod enrol;
-mod events;
+pub(crate) mod events;
 mod evidence;
 mod health;
 mod holds;
@@ -89,6 +90,13 @@ fn operators() -> Vec<Route> {
             .document()
             .changes()
             .events(&[Did::OperatorEnrol, Did::AuthFail]),
+        route::<console_codes::__path_create, _, _>(
+            "operators",
+            Operator(Action::SessionOpen),
+            console_codes::create,
+        )
+        .changes()
+        .events(&[Did::SessionCode]),
         route::<operators::__path_invite, _, _>(
             "operators",
             Operator(Action::OperatorInvite),

@@ -24,12 +24,16 @@ pub(crate) struct OperatorBody {
     id: OperatorId,
     /// The name that it enrolled with.
     name: String,
-    /// What it may do: `administrator` or `auditor`.
+    /// What it may do.
     #[schema(value_type = RoleBody)]
     role: &'static str,
     /// When it enrolled.
     #[schema(value_type = InstantText)]
     enrolled_at: Timestamp,
+    /// When its access ends by itself, if it does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, required = false, value_type = InstantText)]
+    ends_at: Option<Timestamp>,
     /// When it was revoked, if it was.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, required = false, value_type = InstantText)]
@@ -43,6 +47,7 @@ impl From<Operator> for OperatorBody {
             name: operator.name,
             role: operator.role.as_str(),
             enrolled_at: operator.enrolled,
+            ends_at: operator.ends,
             revoked_at: operator.revoked,
         }
     }
@@ -55,6 +60,12 @@ impl From<Operator> for OperatorBody {
 pub(crate) enum RoleBody {
     /// Runs the platform: accounts, clients, operators, keys.
     Administrator,
+    /// Keeps the policy and its exceptions, and sees everything about the platform.
+    Security,
+    /// Connects applications to accounts.
+    Engineer,
+    /// Reads and acknowledges the policy.
+    Employee,
     /// Looks at the platform, and changes nothing.
     Auditor,
 }
@@ -66,6 +77,10 @@ pub(crate) enum RoleBody {
 pub(crate) struct InvitationBody {
     /// The role of whoever uses the link.
     role: RoleBody,
+    /// When the access of whoever uses it ends by itself: an auditor's, most of all. It does not if left out.
+    #[serde(default)]
+    #[schema(nullable, required = false, value_type = Option<InstantText>)]
+    access_ends_at: Option<Timestamp>,
 }
 
 /// A link that works once. This is the only time that its secret is seen.
@@ -79,6 +94,10 @@ pub(crate) struct LinkBody {
     /// Until when it works.
     #[schema(value_type = InstantText)]
     expires_at: Timestamp,
+    /// When the access of whoever uses it ends by itself, if it does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, required = false, value_type = InstantText)]
+    access_ends_at: Option<Timestamp>,
 }
 
 /// A page of operators.
@@ -102,11 +121,18 @@ pub(crate) async fn invite(
 ) -> Result<(StatusCode, Json<LinkBody>), Problem> {
     let role = match body.role {
         RoleBody::Administrator => Role::Administrator,
+        RoleBody::Security => Role::Security,
+        RoleBody::Engineer => Role::Engineer,
+        RoleBody::Employee => Role::Employee,
         RoleBody::Auditor => Role::Auditor,
     };
-    let link = app.access().link_create(caller.principal(), role).await?;
-    let body =
-        LinkBody { secret: link.secret.expose().clone(), role: link.role.as_str(), expires_at: link.expires };
+    let link = app.access().link_create_until(caller.principal(), role, body.access_ends_at).await?;
+    let body = LinkBody {
+        secret: link.secret.expose().clone(),
+        role: link.role.as_str(),
+        expires_at: link.expires,
+        access_ends_at: link.access_ends,
+    };
     Ok((StatusCode::CREATED, Json(body)))
 }
 

@@ -1,0 +1,88 @@
+//! Opening the console from the command line: an operator who signed in with its key asks for a code, which opens a session
+//! once, within two minutes.
+
+use base::{Actor, Secret, Timestamp};
+use ledger::{Act, Activity, ObjectRef};
+use store::{Committed, platform};
+
+use crate::{
+    Access, AccessError, Action, Principal, PrincipalKind, Resource, Role,
+    challenge::Purpose,
+    origin::Call,
+    refuse::Failure,
+    session::{Method, NewSession, OpenedSession},
+};
+
+/// A code: this is the only time that it is seen.
+#[derive(Debug)]
+pub struct SessionCode {
+    /// The code.
+    pub code: Secret<String>,
+    /// Until when it works.
+    pub expires: Timestamp,
+}
+
+impl Access {
+    /// A code that opens the console as the caller.
+    pub async fn session_code(&self, by: &Principal) -> Result<Committed<SessionCode>, AccessError> {
+        let (scope, decision) = self.operate(by, Action::SessionOpen, &Resource::new()).await?;
+        let PrincipalKind::Operator { operator, .. } = by.kind() else {
+            return Err(AccessError::Internal("a client opens the console"));
+        };
+        let (code, expires) = self.challenge(Purpose::Code, Some(*operator))?;
+        let tx = self.0.store.system(scope).await?;
+        let act = Act::new(Activity::SessionCode, ObjectRef::new("operator", operator))
+            .decided_by(decision.policies())
+            .detail("expires", expires);
+        Ok(tx.commit(SessionCode { code: Secret::new(code), expires }, act).await?)
+    }
+
+    /// Opens a session by a code.
+    pub async fn session_by_code(
+        &self,
+        code: &Secret<String>,
+        call: &Call,
+    ) -> Result<Committed<OpenedSession>, AccessError> {
+        let now = self.0.context.now();
+        let refused = |subject, reason| Failure { subject, account: None, reason, call, now };
+        let Some(challenge) = self.challenged(Purpose::Code, code.expose()) else {
+            let failure = refused(Actor::Anonymous, "code-invalid");
+            return Err(self.fail(failure, AccessError::CodeInvalid).await);
+        };
+        let operator = challenge.operator;
+        let subject = Actor::Operator(operator);
+        let Some(new) = self.session_for(operator, Method::Code, now).await? else {
+            return Err(self.fail(refused(subject, "operator-unknown"), AccessError::CodeInvalid).await);
+        };
+        let origin = self.origin(subject, None, call).await?;
+        let scope = self.0.mint.system(origin, now, "an operator opens the console");
+        let mut tx = self.0.store.system(&scope).await?;
+        if !self.take_challenge(&mut tx, &challenge, operator, now).await? {
+            drop(tx);
+            return Err(self.fail(refused(subject, "code-spent"), AccessError::CodeInvalid).await);
+        }
+        let (opened, acts) = self.add_session(&mut tx, new, now).await?;
+        Ok(tx.commit_all(opened, acts).await?)
+    }
+
+    /// What a session of that operator would be; none for who is no operator, or is one no more, or whom no event made.
+    pub(crate) async fn session_for(
+        &self,
+        operator: base::OperatorId,
+        method: Method,
+        now: Timestamp,
+    ) -> Result<Option<NewSession>, AccessError> {
+        let statement = platform!("SELECT name, role, ends_at, revoked_at FROM operator WHERE id = $1");
+        let mut read = self.0.store.system_read(&self.0.reader).await?;
+        let row = read.row(statement, &[(&operator).into()]).await?;
+        drop(read);
+        let Some(row) = row else { return Ok(None) };
+        let (role, access_ends) = (Role::from_word(row.text(1)?), row.opt_time(2)?);
+        let is_over = row.opt_time(3)?.is_some() || access_ends.is_some_and(|ends| now >= ends);
+        let (Some(role), false) = (role, is_over) else { return Ok(None) };
+        let made = self.made(operator).await?;
+        let is_explained = made.is_some_and(|made| made.role == role && made.ends == access_ends);
+        let name = row.text(0)?.to_owned();
+        Ok(is_explained.then_some(NewSession { operator, name, role, method, access_ends }))
+    }
+}

@@ -1,0 +1,160 @@
+//! The console: pages for people. Rendered here, from the same domain calls as the API, with the same decisions and the same
+//! events; a session's cookie takes the place of a token. A page is a struct with a template; what goes wrong is a page too.
+//! Nothing here decides what is allowed.
+
+mod accounts;
+mod assets;
+mod check;
+mod enrol;
+mod exceptions;
+mod findings;
+mod frame;
+mod keys;
+mod live;
+mod log;
+mod me;
+mod page;
+mod people;
+mod policy;
+mod reviews;
+mod sign_in;
+mod time;
+mod versions;
+mod visitor;
+
+use access::Action;
+use ledger::Activity as Did;
+
+pub(crate) use page::failure;
+
+use crate::route::{
+    Callers::{Anyone, SigningIn, Visitor},
+    Route, page,
+};
+
+/// Every page. What is not here is not served; the tests hold this list against a table.
+pub(crate) fn all() -> Vec<Route> {
+    [open(), policy(), evidence(), platform(), own()].into_iter().flatten().collect()
+}
+
+fn open() -> Vec<Route> {
+    vec![
+        page("GET", "/assets/{file}", Anyone, assets::asset),
+        page("GET", "/sign-in", Anyone, sign_in::show),
+        page("POST", "/sign-in/code", SigningIn, sign_in::by_code).events(&[
+            Did::SessionBegin,
+            Did::AuthSucceed,
+            Did::AuthFail,
+        ]),
+        page("POST", "/sign-in/passkey", SigningIn, sign_in::by_passkey).events(&[
+            Did::SessionBegin,
+            Did::AuthSucceed,
+            Did::AuthFail,
+        ]),
+        page("GET", "/enrol", Anyone, enrol::show),
+        page("POST", "/enrol", SigningIn, enrol::enrol).events(&[
+            Did::OperatorEnrol,
+            Did::PasskeyAdd,
+            Did::SessionBegin,
+            Did::AuthSucceed,
+            Did::AuthFail,
+        ]),
+    ]
+}
+
+fn policy() -> Vec<Route> {
+    vec![
+        page("GET", "/", Visitor(Action::EvidenceRead), policy::show)
+            .events(&[Did::EvidenceRead, Did::PolicyRead]),
+        page("GET", "/clauses/{clause}", Visitor(Action::EvidenceRead), policy::clause)
+            .finds()
+            .events(&[Did::EvidenceRead]),
+        page("GET", "/versions", Visitor(Action::PolicyRead), versions::list).events(&[Did::PolicyRead]),
+        page("GET", "/versions/{version}", Visitor(Action::PolicyRead), versions::show)
+            .finds()
+            .events(&[Did::PolicyRead]),
+        page("POST", "/versions/{version}/approve", Visitor(Action::PolicyApprove), versions::approve)
+            .finds()
+            .events(&[Did::PolicyApprove, Did::PolicyAdopt]),
+        page(
+            "POST",
+            "/versions/{version}/acknowledge",
+            Visitor(Action::PolicyAcknowledge),
+            versions::acknowledge,
+        )
+        .finds()
+        .events(&[Did::PolicyAcknowledge]),
+        page("GET", "/setup", Visitor(Action::PolicyPropose), versions::setup).events(&[Did::PolicyRead]),
+        page("POST", "/setup", Visitor(Action::PolicyPropose), versions::propose)
+            .events(&[Did::PolicyPropose]),
+    ]
+}
+
+fn evidence() -> Vec<Route> {
+    vec![
+        page("GET", "/checks/{check}", Visitor(Action::EvidenceRead), check::show)
+            .finds()
+            .events(&[Did::EvidenceRead]),
+        page("POST", "/checks/{check}/run", Visitor(Action::EvidenceAsk), check::run)
+            .finds()
+            .events(&[Did::EvidenceAsk]),
+        page("POST", "/checks/{check}/attest", Visitor(Action::EvidenceAttest), check::attest)
+            .finds()
+            .events(&[Did::EvidenceObserve, Did::FindingOpen, Did::FindingClose]),
+        page("GET", "/findings", Visitor(Action::EvidenceRead), findings::show).events(&[Did::EvidenceRead]),
+        page("GET", "/exceptions", Visitor(Action::EvidenceRead), exceptions::show)
+            .events(&[Did::EvidenceRead]),
+        page("POST", "/exceptions", Visitor(Action::ExceptionSet), exceptions::set)
+            .events(&[Did::ExceptionSet]),
+        page("POST", "/exceptions/{exception}/end", Visitor(Action::ExceptionEnd), exceptions::end)
+            .finds()
+            .events(&[Did::ExceptionEnd]),
+        page("GET", "/live", Visitor(Action::EvidenceRead), live::live).lasting(),
+    ]
+}
+
+fn platform() -> Vec<Route> {
+    vec![
+        page("GET", "/events", Visitor(Action::LogRead), log::show).events(&[Did::LogSearch]),
+        page("GET", "/accounts", Visitor(Action::AccountList), accounts::list).events(&[Did::AccountList]),
+        page("GET", "/accounts/{account}", Visitor(Action::ClientList), accounts::show).finds().events(&[
+            Did::ClientList,
+            Did::KeyStatus,
+            Did::AccountList,
+        ]),
+        page("POST", "/accounts", Visitor(Action::AccountCreate), accounts::create)
+            .events(&[Did::AccountCreate]),
+        page("POST", "/accounts/{account}/suspend", Visitor(Action::AccountSuspend), accounts::suspend)
+            .finds()
+            .events(&[Did::AccountSuspend]),
+        page("POST", "/accounts/{account}/resume", Visitor(Action::AccountResume), accounts::resume)
+            .finds()
+            .events(&[Did::AccountResume]),
+        page("GET", "/keys", Visitor(Action::KeyStatus), keys::show).events(&[Did::KeyStatus]),
+        page("GET", "/people", Visitor(Action::OperatorList), people::show)
+            .events(&[Did::OperatorList, Did::PolicyRead]),
+        page("POST", "/people/invite", Visitor(Action::OperatorInvite), people::invite)
+            .events(&[Did::OperatorLinkCreate]),
+        page("POST", "/people/{operator}/revoke", Visitor(Action::OperatorRevoke), people::revoke)
+            .finds()
+            .events(&[Did::OperatorRevoke]),
+        page("GET", "/reviews", Visitor(Action::ReviewList), reviews::show).events(&[Did::ReviewList]),
+        page("POST", "/reviews/{event}/sign", Visitor(Action::ReviewSign), reviews::sign)
+            .finds()
+            .events(&[Did::ReviewSign, Did::ReviewObject]),
+    ]
+}
+
+fn own() -> Vec<Route> {
+    vec![
+        page("GET", "/me", Visitor(Action::SessionOpen), me::show),
+        page("POST", "/me/passkeys", Visitor(Action::PasskeyManage), me::add).events(&[Did::PasskeyAdd]),
+        page("POST", "/me/passkeys/{passkey}/remove", Visitor(Action::PasskeyManage), me::remove)
+            .finds()
+            .events(&[Did::PasskeyRemove]),
+        page("GET", "/prove", Visitor(Action::SessionOpen), sign_in::prove_page),
+        page("POST", "/prove", Visitor(Action::SessionOpen), sign_in::prove)
+            .events(&[Did::SessionProve, Did::AuthFail]),
+        page("POST", "/sign-out", Visitor(Action::SessionOpen), sign_in::sign_out).events(&[Did::SessionEnd]),
+    ]
+}

@@ -1,0 +1,237 @@
+"""The journeys of the console in Chromium. Called by scripts/browser, which starts the server.
+
+browser.py TENET LINK WORK [SCREENSHOTS]
+"""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import expect, sync_playwright
+
+TENET, LINK, WORK = sys.argv[1], sys.argv[2], Path(sys.argv[3])
+SHOTS = Path(sys.argv[4]) if len(sys.argv) > 4 else None
+ADDRESS = LINK.split("/enrol#")[0]
+CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
+QUIET = ["--no-first-run", "--disable-gpu", "--disable-quic", "--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-sandbox"]
+SERIOUS = {"serious", "critical"}
+
+
+def tenet(*arguments, profile=None):
+    """Runs a command; its answer."""
+    command = [TENET, *arguments, "--json", *(["--as", profile] if profile else [])]
+    done = subprocess.run(command, capture_output=True, text=True, env=os.environ)
+    assert done.returncode == 0, f"{command}: {done.stderr}"
+    return json.loads(done.stdout)
+
+
+class Person:
+    """Somebody with a browser of their own, and an authenticator in it."""
+
+    def __init__(self, browser, name, **options):
+        self.name = name
+        self.context = browser.new_context(ignore_https_errors=True, viewport={"width": 1320, "height": 900}, **options)
+        self.page = self.context.new_page()
+        self.wrong = []
+        self.page.on("console", lambda message: self.wrong.append(message.text) if message.type == "error" else None)
+        self.page.on("pageerror", lambda error: self.wrong.append(str(error)))
+        self.page.on("dialog", lambda dialog: dialog.accept())
+        devtools = self.context.new_cdp_session(self.page)
+        devtools.send("WebAuthn.enable")
+        devtools.send("WebAuthn.addVirtualAuthenticator", {"options": {
+            "protocol": "ctap2", "transport": "internal", "hasResidentKey": True, "hasUserVerification": True,
+            "isUserVerified": True, "automaticPresenceSimulation": True,
+        }})
+
+    def go(self, path):
+        answer = self.page.goto(ADDRESS + path)
+        assert answer is None or answer.status < 400, f"{path}: {answer.status}"
+
+    def button(self, name):
+        self.page.get_by_role("button", name=name, exact=True).click()
+
+    def done(self, words):
+        expect(self.page.get_by_role("status")).to_contain_text(words)
+
+    def look(self, path, name=None):
+        """A page: nothing serious for axe, nothing in the console, a picture if pictures are wanted."""
+        self.go(path)
+        found = Axe().run(self.page).response["violations"]
+        bad = [f"{one['id']}: {one['help']} {[node['target'] for node in one['nodes']][:3]}" for one in found if one["impact"] in SERIOUS]
+        assert not bad, f"{path}: {bad}"
+        assert not self.wrong, f"{path}: {self.wrong}"
+        if SHOTS and name:
+            self.page.screenshot(path=SHOTS / f"{name}.png")
+
+    def join(self, link):
+        self.page.goto(link)
+        expect(self.page.get_by_label("Secret of your link")).not_to_have_value("")
+        assert "#" not in self.page.url, "the secret stays in no address"
+        self.page.get_by_label("Your name").fill(self.name)
+        self.button("Join with a passkey")
+        expect(self.page.get_by_role("heading", level=1)).to_contain_text("Data Protection Policy")
+
+    def sign_out(self):
+        self.button("Sign out")
+        expect(self.page.get_by_role("heading", name="Sign in")).to_be_visible()
+
+    def sign_in(self):
+        self.go("/sign-in")
+        self.button("Sign in with a passkey")
+        expect(self.page.get_by_role("heading", level=1)).to_contain_text("Data Protection Policy")
+
+
+def invited(by, role):
+    """A link for somebody of that role."""
+    by.go("/people")
+    by.page.locator(f"input[name=role][value={role}]").check()
+    by.button("Make a link")
+    return by.page.locator(".card p.mono").first.inner_text()
+
+
+def first_look(ann):
+    """A minute after the first start: every sentence has a state, and some are true."""
+    ann.go("/")
+    sentences = ann.page.locator(".sentence")
+    assert sentences.count() > 60, sentences.count()
+    assert ann.page.locator(".sentence .state").count() == sentences.count()
+    # By itself, as the first checks are made: the page is not loaded again.
+    expect(ann.page.locator(".sentence .state.satisfied").nth(5)).to_be_visible(timeout=60_000)
+
+
+def to_adopted(ann, ben):
+    """The wizard, the other's approval, the acknowledgements."""
+    ann.go("/")
+    ann.page.get_by_role("link", name="Write your policy").click()
+    ann.page.get_by_label("The organisation's name").fill("Acme, Inc.")
+    ann.button("Put it up for approval")
+    expect(ann.page.get_by_role("alert")).to_contain_text("Not put up yet")
+    form = ann.page.locator("form.stack")
+    for label in form.locator("label:has(input[name^='parameter-'])").all():
+        hint = label.locator(".quiet").inner_text()
+        label.locator("input").fill(hint.split("uch as ", 1)[1])
+    for reason in form.locator("input[name^='reason-']").all():
+        reason.fill("On every production host.")
+    ann.button("Put it up for approval")
+    # What Tenet can see not to be true is refused: there is no witness. So it is said that this does not hold.
+    refused = ann.page.locator("fieldset.card:has(span.wrong)")
+    expect(refused.first).to_contain_text("no witness is configured")
+    for card in refused.all():
+        card.get_by_label("It does not").check()
+        card.locator("input[name^='reason-']").fill("There is no witness yet.")
+    ann.button("Put it up for approval")
+    if ann.page.locator(".wrong").count():
+        raise AssertionError(ann.page.locator(".wrong").all_inner_texts())
+    ann.done("Put up")
+    assert ann.page.get_by_role("button", name="Approve version 1").count() == 0, "nobody approves their own"
+    ben.go("/versions/1")
+    ben.button("Approve version 1")
+    ben.done("Approved")
+    for person in (ann, ben):
+        person.go("/versions/1")
+        person.button("I have read it, and will keep to it")
+        person.done("Acknowledged")
+    ann.go("/")
+    expect(ann.page.locator(".lead .pill")).to_have_text("in effect")
+
+
+def to_evidence(ann):
+    """From a sentence to what was seen, in one click."""
+    ann.go("/")
+    line = ann.page.locator(".sentence:has(.state.satisfied) .margin a[href^='/checks/']").first
+    line.click()
+    expect(ann.page.locator("#rows tbody tr").first).to_contain_text("so")
+    ann.button("Look again now")
+    ann.done("being made")
+    expect(ann.page.locator("#rows tbody tr")).to_have_count(2, timeout=90_000)
+
+
+def step_up(ann):
+    """What is dangerous asks again, once the proof is old: the database can't make it fresh."""
+    ann.go("/accounts")
+    ann.page.get_by_label("The customer's name").fill("Globex")
+    ann.button("Open the account")
+    ann.done("Created")
+
+
+def by_code(browser):
+    """The command line opens the console, once."""
+    carl = Person(browser, "Carl")
+    address = tenet("console", profile="operator")["address"]
+    carl.page.goto(address)
+    expect(carl.page.get_by_role("heading", level=1)).to_contain_text("Data Protection Policy")
+    again = Person(browser, "Again")
+    again.page.goto(address)
+    expect(again.page.get_by_role("alert")).to_contain_text("did not open the console")
+    carl.go("/me")
+    carl.page.get_by_label("What you call this device").fill("Work laptop")
+    carl.button("Add a passkey")
+    carl.done("passkey is added")
+    carl.sign_out()
+    carl.sign_in()
+
+
+def auditor(ann, browser):
+    """Sees everything, changes nothing."""
+    eve = Person(browser, "Eve Lind")
+    eve.join(invited(ann, "auditor"))
+    for path in ("/events", "/people", "/findings", "/reviews", "/keys", "/accounts", "/exceptions"):
+        eve.look(path)
+    eve.go("/accounts")
+    assert eve.page.get_by_role("button", name="Open the account").count() == 0
+    ann.go("/people")
+    ann.page.locator("tr", has_text="Eve Lind").get_by_role("button").click()
+    ann.done("Revoked")
+    eve.page.goto(ADDRESS + "/events")
+    expect(eve.page.get_by_role("heading", name="Sign in")).to_be_visible()
+
+
+def forged(ann):
+    """A form without the session's token does nothing."""
+    answer = ann.context.request.post(f"{ADDRESS}/accounts", form={"name": "Forged"}, headers={"referer": ADDRESS + "/accounts"})
+    assert answer.status == 400, answer.status
+    answer = ann.context.request.post(f"{ADDRESS}/accounts", form={"name": "Forged"}, headers={"sec-fetch-site": "cross-site"})
+    assert answer.status == 400, answer.status
+    ann.go("/accounts")
+    assert "Forged" not in ann.page.locator("main").inner_text()
+
+
+def main():
+    if SHOTS:
+        SHOTS.mkdir(parents=True, exist_ok=True)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+        ann = Person(browser, "Ann Lee")
+        ann.join(LINK)
+        first_look(ann)
+        ben = Person(browser, "Ben Osei")
+        ben.join(invited(ann, "security"))
+        tenet("enrol", invited(ann, "administrator"), "--name", "Carl Diaz", "--save", "operator")
+        to_adopted(ann, ben)
+        to_evidence(ann)
+        step_up(ann)
+        by_code(browser)
+        auditor(ann, browser)
+        forged(ann)
+        ann.sign_out()
+        ann.sign_in()
+        pages = {
+            "/": "policy", "/clauses/CD-8": "clause", "/versions": "versions", "/versions/1": "version", "/setup": "setup",
+            "/findings": "findings", "/exceptions": "exceptions", "/events": "events", "/reviews": "reviews",
+            "/accounts": "accounts", "/keys": "keys", "/people": "people", "/me": "me",
+        }
+        for path, name in pages.items():
+            ann.look(path, name)
+        dark = Person(browser, "Dark", color_scheme="dark")
+        dark.look("/sign-in", "sign-in-dark")
+        dark.context.add_cookies(ann.context.cookies())
+        for path, name in pages.items():
+            dark.look(path, f"{name}-dark")
+        browser.close()
+    print("every journey arrived")
+
+
+main()

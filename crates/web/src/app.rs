@@ -20,7 +20,7 @@ use vault::Vault;
 use watch::Watch;
 
 use crate::{
-    Limits, console,
+    Limits, Packer, console,
     limits::Rate,
     metrics::Metrics,
     observe::{no_route, observe},
@@ -58,6 +58,8 @@ pub struct AppParts {
     pub scheme: Scheme,
     /// The limits.
     pub limits: Limits,
+    /// Makes archives of evidence; none where nobody brings it.
+    pub packer: Option<Arc<dyn Packer>>,
     /// Whether what is here is a demonstration: every page says so.
     pub demo: bool,
     /// The fingerprint of this server's authority, as links have it; empty if its certificate is another's.
@@ -159,6 +161,9 @@ impl App {
     }
     pub(crate) fn authority(&self) -> &str {
         &self.0.parts.authority
+    }
+    pub(crate) fn packer(&self) -> Option<&dyn Packer> {
+        self.0.parts.packer.as_deref()
     }
     pub(crate) fn is_demo(&self) -> bool {
         self.0.parts.demo

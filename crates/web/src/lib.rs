@@ -28,6 +28,7 @@ mod tls;
 mod witness;
 
 pub use app::{App, AppParts};
+pub use console::{PackFuture, Packer};
 pub use limits::{Limits, Rate};
 pub use problem::{PROBLEM_JSON, Problem, TYPE_PREFIX};
 pub use route::{Callers, RouteInfo};

@@ -224,6 +224,14 @@ impl Problem {
         problem.0.internal = Some(what.into());
         problem
     }
+    /// A fault of ours, for what is brought to the application from outside of it.
+    pub fn fault(what: &str) -> Self {
+        Self::internal(what)
+    }
+    /// Something that will be there in a moment.
+    pub fn not_yet(detail: impl Into<String>) -> Self {
+        Self::http(Http::NotReady, detail)
+    }
     /// Says when to try again, in whole seconds, at least one.
     #[must_use]
     pub(crate) fn retry_after(mut self, seconds: u32) -> Self {

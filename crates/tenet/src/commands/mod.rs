@@ -16,7 +16,7 @@ mod keys;
 mod log;
 mod object;
 mod operator;
-mod pack;
+pub(crate) mod pack;
 mod pack_verify;
 mod policy;
 mod profile;

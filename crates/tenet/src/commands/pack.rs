@@ -44,7 +44,7 @@ const PDF: &str = "policy.pdf";
 pub(super) const OSCAL: &str = "oscal/";
 const READ_ME: &str = "README.txt";
 /// Most events of a kind that an archive holds.
-const MAX_EVENTS: usize = 20_000;
+pub(crate) const MAX_EVENTS: usize = 20_000;
 
 /// What an archive says of itself.
 #[derive(Debug, Serialize, Deserialize)]
@@ -81,7 +81,7 @@ pub(super) struct Entry {
 }
 
 /// The kinds of activities of which every event is taken, besides the observations that count.
-pub(super) const WHOLE: [&str; 9] = [
+pub(crate) const WHOLE: [&str; 9] = [
     Activity::PolicyPropose.name(),
     Activity::PolicyApprove.name(),
     Activity::PolicyAdopt.name(),
@@ -104,11 +104,58 @@ pub(super) async fn pack(session: &Session, which: &WhichEvidence, out: &Path) -
     }
     let api = session.operator()?;
     let key = log::trusted_key(session, None, None)?;
-    let (value, assessed) = evidence::assessed(session, &api, which).await?;
-    let mut files: BTreeMap<String, Vec<u8>> = BTreeMap::new();
-    files.insert(ASSESSMENT.to_owned(), pretty(&value)?);
+    let (_, assessed) = evidence::assessed(session, &api, which).await?;
     let (document, stored) = document(&api, &assessed, which).await?;
-    let content = stored.as_ref().map(|(content, _)| content);
+    let at = assessed.assessment.at;
+    let indices = indices(&api, &assessed, at).await?;
+    let wanted: Vec<u64> = indices.iter().copied().collect();
+    let verifier = key.clone();
+    let place = log::place(session, None, None)?;
+    let (checkpoint, entries) =
+        log::at_place(place, move |source, _| proved(source, &verifier, &wanted)).await?;
+    let parts =
+        Parts { document: &document, assessed: &assessed, stored: stored.as_ref(), checkpoint, entries };
+    let bytes = assemble(parts, &key, session.context.now())?;
+    fs::write(out, &bytes).map_err(|error| Failure::file("can't write", out, &error))?;
+    let shown = out.display().to_string();
+    let version = assessed.assessment.version;
+    let line = format!(
+        "`{shown}` holds version {version} as of {at}, {} clauses, {} events with their proofs",
+        assessed.assessment.clauses.len(),
+        indices.len()
+    );
+    session.out.say(
+        &line,
+        &json!({ "file": shown, "as_of": at, "version": version, "events": indices.len(), "sha256": sha256(&bytes) }),
+    )?;
+    if !session.out.is_json() {
+        output::note(&format!(
+            "whoever checks it: `tenet evidence verify {shown} --key VKEY`, with the key from elsewhere"
+        ));
+    }
+    Ok(())
+}
+
+/// What an archive is made of.
+pub(crate) struct Parts<'a> {
+    /// The document.
+    pub(crate) document: &'a Document,
+    /// What is known of it.
+    pub(crate) assessed: &'a Assessed,
+    /// What is stored of the version; none of a specimen.
+    pub(crate) stored: Option<&'a (Content, StoredVersion)>,
+    /// The log's signed head.
+    pub(crate) checkpoint: String,
+    /// The entries that it rests on, with their proofs.
+    pub(crate) entries: Vec<u8>,
+}
+
+/// The archive's bytes.
+pub(crate) fn assemble(parts: Parts<'_>, key: &LogVerifier, written: Timestamp) -> Result<Vec<u8>, Failure> {
+    let Parts { document, assessed, stored, checkpoint, entries } = parts;
+    let mut files: BTreeMap<String, Vec<u8>> = BTreeMap::new();
+    files.insert(ASSESSMENT.to_owned(), pretty(&json!(assessed))?);
+    let content = stored.map(|(content, _)| content);
     if let Some(content) = content {
         files.insert(DOCUMENT.to_owned(), serde_json::to_string(content).map_err(failed)?.into_bytes());
         for (name, text) in &content.files {
@@ -117,53 +164,28 @@ pub(super) async fn pack(session: &Session, which: &WhichEvidence, out: &Path) -
     }
     // Adopted later than that instant, it was a draft then.
     let is_adopted = assessed.standing != Standing::Proposed;
-    let stored = stored.as_ref().map(|(_, stored)| stored).filter(|_| is_adopted);
-    files.extend(readable(&document, stored.map(|stored| &stored.summary.version))?);
+    let stored = stored.map(|(_, stored)| stored).filter(|_| is_adopted);
+    files.extend(readable(document, stored.map(|stored| &stored.summary.version))?);
     if let Some(note) = stored.and_then(|stored| stored.note.as_ref()) {
         files.insert(MANIFEST.to_owned(), note.clone().into_bytes());
         #[cfg(feature = "pdf")]
-        files.insert(PDF.to_owned(), print_pdf(&document, stored, note)?);
+        files.insert(PDF.to_owned(), print_pdf(document, stored, note)?);
     }
-    let at = assessed.assessment.at;
-    let indices = indices(&api, &assessed, at).await?;
-    let wanted: Vec<u64> = indices.iter().copied().collect();
-    let verifier = key.clone();
-    let place = log::place(session, None, None)?;
-    let (checkpoint, entries) =
-        log::at_place(place, move |source, _| proved(source, &verifier, &wanted)).await?;
-    files.extend(oscal(&document, &assessed)?);
+    files.extend(oscal(document, assessed)?);
     files.insert(CHECKPOINT.to_owned(), checkpoint.into_bytes());
     files.insert(ENTRIES.to_owned(), entries);
-    files.insert(READ_ME.to_owned(), read_me(&assessed).into_bytes());
+    files.insert(READ_ME.to_owned(), read_me(assessed).into_bytes());
     let head = Head {
         format: FORMAT,
-        as_of: at,
-        written: session.context.now(),
+        as_of: assessed.assessment.at,
+        written,
         tenet: env!("CARGO_PKG_VERSION").to_owned(),
         standing: assessed.standing,
         version: assessed.assessment.version,
         key: key.vkey(),
         files: files.iter().map(|(name, bytes)| (name.clone(), sha256(bytes))).collect(),
     };
-    let bytes = archive(&head, &files)?;
-    fs::write(out, &bytes).map_err(|error| Failure::file("can't write", out, &error))?;
-    let shown = out.display().to_string();
-    let line = format!(
-        "`{shown}` holds version {} as of {at}, {} clauses, {} events with their proofs",
-        head.version,
-        assessed.assessment.clauses.len(),
-        indices.len()
-    );
-    session.out.say(
-        &line,
-        &json!({ "file": shown, "as_of": at, "version": head.version, "events": indices.len(), "sha256": sha256(&bytes) }),
-    )?;
-    if !session.out.is_json() {
-        output::note(&format!(
-            "whoever checks it: `tenet evidence verify {shown} --key VKEY`, with the key from elsewhere"
-        ));
-    }
-    Ok(())
+    archive(&head, &files)
 }
 
 /// The document, and what is stored of it; nothing is stored of a specimen.
@@ -259,7 +281,11 @@ async fn indices(api: &Api, assessed: &Assessed, at: Timestamp) -> Result<BTreeS
 }
 
 /// The checkpoint, and a line for each of the entries with its proof.
-fn proved(source: &dyn TileSource, key: &LogVerifier, indices: &[u64]) -> Result<(String, Vec<u8>), Failure> {
+pub(crate) fn proved(
+    source: &dyn TileSource,
+    key: &LogVerifier,
+    indices: &[u64],
+) -> Result<(String, Vec<u8>), Failure> {
     let (head, note) = log::head(source, key)?;
     let mut lines = Vec::new();
     let mut last: Option<(u64, Vec<Vec<u8>>)> = None;

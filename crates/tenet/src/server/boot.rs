@@ -25,6 +25,7 @@ use crate::{
         clock::ClockWatch,
         duties::Duties,
         evidence, listen,
+        packer::Evidence,
         probes::Grounds,
         provider, safeguards, stop, stores,
         witnesses::Witnesses,
@@ -167,6 +168,12 @@ async fn start(loaded: &Loaded, context: &Context) -> Result<Server, Failure> {
     let indexer = Indexer::new(opened.data.clone())
         .map_err(|error| Failure::fault("the log can't be indexed", &error))?;
     let link = first_link(&access, &directory, &address, &authority).await?;
+    let packer = Evidence {
+        access: access.clone(),
+        watch: watch.clone(),
+        store: opened.data.clone(),
+        signer: Arc::clone(&signer),
+    };
     let app = App::new(AppParts {
         access: access.clone(),
         vault,
@@ -177,6 +184,7 @@ async fn start(loaded: &Loaded, context: &Context) -> Result<Server, Failure> {
         signer: Arc::clone(&signer),
         scheme: config.classification.clone(),
         limits: limits(config),
+        packer: Some(Arc::new(packer)),
         demo: false,
         authority: EnrolLink::fingerprint_text(&authority.fingerprint()),
         version: env!("CARGO_PKG_VERSION"),

@@ -10,6 +10,7 @@ mod duties;
 mod evidence;
 mod listen;
 mod logging;
+mod packer;
 mod probes;
 mod provider;
 mod recovery;

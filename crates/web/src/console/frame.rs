@@ -37,13 +37,14 @@ const ALL: &[Role] = &Role::ALL;
 const LOOKING: &[Role] = &[Role::Administrator, Role::Security, Role::Auditor];
 const CONNECTING: &[Role] = &[Role::Administrator, Role::Security, Role::Auditor, Role::Engineer];
 
-const LINKS: [Link; 11] = [
+const LINKS: [Link; 12] = [
     Link { path: "/", text: "Policy", group: "Policy", roles: ALL },
     Link { path: "/versions", text: "Versions", group: "", roles: ALL },
     Link { path: "/findings", text: "Findings", group: "Evidence", roles: ALL },
     Link { path: "/exceptions", text: "Exceptions", group: "", roles: ALL },
     Link { path: "/events", text: "Event log", group: "", roles: LOOKING },
     Link { path: "/reviews", text: "Reviews", group: "", roles: LOOKING },
+    Link { path: "/audit", text: "Auditor's room", group: "", roles: LOOKING },
     Link { path: "/accounts", text: "Accounts", group: "Platform", roles: CONNECTING },
     Link { path: "/keys", text: "Keys", group: "", roles: CONNECTING },
     Link { path: "/people", text: "People", group: "", roles: LOOKING },

@@ -4,6 +4,7 @@
 
 mod accounts;
 mod assets;
+mod audit;
 mod check;
 mod enrol;
 mod exceptions;
@@ -25,6 +26,7 @@ mod visitor;
 use access::Action;
 use ledger::Activity as Did;
 
+pub use audit::{PackFuture, Packer};
 pub(crate) use page::failure;
 
 use crate::route::{
@@ -109,6 +111,12 @@ fn evidence() -> Vec<Route> {
         page("POST", "/exceptions/{exception}/end", Visitor(Action::ExceptionEnd), exceptions::end)
             .finds()
             .events(&[Did::ExceptionEnd]),
+        page("GET", "/audit", Visitor(Action::LogRead), audit::show).events(&[Did::LogSearch]),
+        page("GET", "/audit/pack", Visitor(Action::LogRead), audit::pack).lasting().events(&[
+            Did::EvidenceRead,
+            Did::PolicyRead,
+            Did::LogSearch,
+        ]),
         page("GET", "/live", Visitor(Action::EvidenceRead), live::live).lasting(),
     ]
 }

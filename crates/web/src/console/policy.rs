@@ -107,7 +107,7 @@ struct PolicyPage {
 
 /// As of when.
 pub(crate) struct AsOf {
-    at: Option<Timestamp>,
+    pub(crate) at: Option<Timestamp>,
 }
 
 impl QueryParameters for AsOf {

@@ -1,6 +1,6 @@
 //! Whoever is in a session of the console: by the cookie, and for a form that changes something by the token that stands in it.
 
-use access::{AccessError, Principal, Session, form_token};
+use access::{AccessError, Principal, Resource, Session, form_token};
 use axum::{
     extract::{FromRequest, FromRequestParts, MatchedPath, Request},
     http::{HeaderMap, header, request::Parts},
@@ -14,6 +14,7 @@ use crate::{
     extract::{Form, Pairs},
     problem::Problem,
     request::RequestContext,
+    route::Callers,
 };
 
 /// The name of the cookie: bound to this host, by TLS alone.
@@ -90,6 +91,11 @@ impl FromRequestParts<App> for Visitor {
             throttled(error.into(), retry)
         })?;
         admit(app, &principal).await?;
+        // What the page is listed for; whatever it then does asks again, with what it is done to.
+        let Callers::Visitor(action) = info.callers else {
+            return Err(Problem::internal("a page for visitors is listed for others"));
+        };
+        app.access().authorize(&principal, action, &Resource::new()).await?;
         let done = parts.uri.query().and_then(|query| {
             query.split('&').find_map(|pair| pair.strip_prefix("done=")).map(str::to_owned)
         });

@@ -8,6 +8,7 @@
     reason = "tests say what went wrong by panicking"
 )]
 
+mod console;
 mod document;
 mod flows;
 mod fuzzed;

@@ -186,6 +186,9 @@ impl World {
             signer: signer.clone(),
             scheme: Scheme::default(),
             limits,
+            packer: None,
+            demo: false,
+            authority: String::new(),
             version: "1.2.3",
         });
         let router = app.router();
@@ -295,6 +298,9 @@ impl World {
             signer: world.signer.clone(),
             scheme: Scheme::default(),
             limits: Limits { requests: 0, ..Limits::default() },
+            packer: None,
+            demo: false,
+            authority: String::new(),
             version: "1.2.3",
         })
     }

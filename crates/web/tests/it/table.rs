@@ -8,13 +8,14 @@ use web::{Callers, RouteInfo};
 
 use crate::support::{Ask, Reply, World, ask, challenge};
 
-fn line(route: &RouteInfo) -> String {
+pub(crate) fn line(route: &RouteInfo) -> String {
     let callers = match route.callers {
         Callers::Anyone => "anyone -".to_owned(),
         Callers::SigningIn => "signing-in -".to_owned(),
         Callers::Client(action) => format!("client {action}"),
         Callers::Operator(action) => format!("operator {action}"),
         Callers::Either => "token -".to_owned(),
+        Callers::Visitor(action) => format!("session {action}"),
     };
     let events: Vec<_> = route.events.iter().map(|event| event.name()).collect();
     let events = if events.is_empty() { "-".to_owned() } else { events.join(",") };
@@ -64,7 +65,7 @@ testkit::on_both_engines! {
         for route in web::routes() {
             let what = format!("{} {}", route.method, route.path);
             match route.callers {
-                Callers::Anyone | Callers::SigningIn => continue,
+                Callers::Anyone | Callers::SigningIn | Callers::Visitor(_) => continue,
                 Callers::Either => nobody(&world, &route, &things).await,
                 Callers::Operator(_) => {
                     nobody(&world, &route, &things).await;

@@ -201,6 +201,7 @@ impl Tour {
         self.operator("POST", "/v1/accounts/{account}/keys/rotate", &[&account], None).await;
         self.jobs().await;
         self.operator("POST", "/v1/accounts/{account}/keys/{version}/retire", &[&account, "1"], None).await;
+        self.operator("POST", "/v1/console/codes", &[], None).await.expect(201);
         let link = self.operator("POST", "/v1/operators/links", &[], Some(json!({"role": "auditor"}))).await;
         let key = SigningKey::from_seed(&SecretBytes::new(vec![2; 32])).unwrap();
         let body =

@@ -57,6 +57,8 @@ pub struct AppParts {
     pub limits: Limits,
     /// The version that runs, for the OpenAPI document and the metrics.
     pub version: &'static str,
+    /// Whether what is served is a demonstration.
+    pub demo: bool,
 }
 
 /// The HTTP API. Cheap to clone.
@@ -122,6 +124,11 @@ impl App {
             .fallback(no_route)
             .layer(middleware::from_fn_with_state(self.clone(), observe))
             .with_state(self.clone())
+    }
+
+    /// Whether what is served is a demonstration: its people and customers are invented, and its history was told.
+    pub fn is_demonstration(&self) -> bool {
+        self.0.parts.demo
     }
 
     /// Says that the server is stopping: `/readyz` answers no from now on.

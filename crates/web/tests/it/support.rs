@@ -187,6 +187,7 @@ impl World {
             scheme: Scheme::default(),
             limits,
             version: "1.2.3",
+            demo: false,
         });
         let router = app.router();
         let empty = || Client { id: String::new(), secret: String::new(), token: String::new() };
@@ -296,6 +297,7 @@ impl World {
             scheme: Scheme::default(),
             limits: Limits { requests: 0, ..Limits::default() },
             version: "1.2.3",
+            demo: false,
         })
     }
 

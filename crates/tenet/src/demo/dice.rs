@@ -32,11 +32,6 @@ impl Dice {
         from + self.next().checked_rem(span).unwrap_or(0)
     }
 
-    /// Whether it happens, in so many of a hundred cases.
-    pub(crate) fn chance(&mut self, percent: u64) -> bool {
-        self.between(0, 100) < percent
-    }
-
     /// One of them.
     pub(crate) fn pick<'a, T>(&mut self, all: &'a [T]) -> Option<&'a T> {
         let at = usize::try_from(self.between(0, all.len() as u64)).unwrap_or(0);

@@ -121,6 +121,7 @@ async fn fill_empty(
     // What was told took its own time: the history ends where serving begins.
     stage.reach(context.now()).await?;
     stage.round().await?;
+    stage.read().await?;
     let (lead, customers) = story.visitor()?;
     visitor.save(&stage, loaded, lead, &customers)?;
     demonstration::complete(&stage.data, stage.scope(), days).await?;

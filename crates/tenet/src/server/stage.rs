@@ -34,9 +34,22 @@ const HEARTBEAT: Duration = Duration::from_seconds(3_600);
 const ROUND_HOURS: i64 = 4;
 /// Data keys that are made at once for an account: most of what is left is destroyed before the clock's next move.
 const POOL_KEYS: usize = 12;
-/// Checks that only a server makes that is reached over the network: here, whoever tells the story says what was seen.
-pub(crate) fn needs_network(check: &str) -> bool {
-    check == "tls-only" || check.starts_with("drill-")
+/// The hour of the day at which the checks are made that read the log, each of which costs as much as all others.
+const READING_HOUR: i64 = 20;
+/// Those checks.
+const READING: [&str; 6] = [
+    "heartbeats-unbroken",
+    "rows-explained",
+    "safeguards-kept",
+    "policy-uncontradicted",
+    "policy-acknowledged",
+    "erasures-certified",
+];
+
+/// Checks that only a server makes that is reached over the network, and one that reads back the evidence of all others:
+/// here, whoever tells the story says what was seen.
+pub(crate) fn is_told(check: &str) -> bool {
+    check == "tls-only" || check == "evidence-complete" || check.starts_with("drill-")
 }
 
 /// The parts of the server, and its clock.
@@ -56,6 +69,8 @@ pub(crate) struct Stage {
     row: ServerRow,
     scope: SystemScope,
     runner: JobRunner,
+    /// The checks that read the log.
+    reading: Vec<Box<dyn Probe>>,
     sequencer: Sequencer,
     indexer: Indexer,
     /// When the next heartbeat is due. Whoever moves the clock holds it.
@@ -118,7 +133,7 @@ impl Stage {
             address: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             authority: authority.clone(),
         };
-        let runner = runner(&opened.data, grounds, told, &signer, &config).await?;
+        let (runner, reading) = runner(&opened.data, grounds, told, &signer, &config).await?;
         let failed = |error: store::StoreError| Failure::fault("the log can't be continued", &error);
         let beat = Mutex::new(clock.now() + HEARTBEAT);
         Ok(Self {
@@ -137,6 +152,7 @@ impl Stage {
             authority,
             row,
             runner,
+            reading,
             beat,
             _directory: directory,
         })
@@ -163,8 +179,12 @@ impl Stage {
         while *beat <= instant {
             self.clock.reach(*beat);
             self.row.beat(&self.scope).await.map_err(|error| failed(&error))?;
-            if (beat.seconds() / HEARTBEAT.seconds()).rem_euclid(ROUND_HOURS) == 0 {
+            let hour = (beat.seconds() / HEARTBEAT.seconds()).rem_euclid(24);
+            if hour.rem_euclid(ROUND_HOURS) == 0 {
                 self.round().await?;
+            }
+            if hour == READING_HOUR {
+                self.read().await?;
             }
             *beat = *beat + HEARTBEAT;
         }
@@ -180,6 +200,16 @@ impl Stage {
         self.keys.flush_uses().await.map_err(|error| failed(&error))?;
         self.settle().await?;
         self.runner.run_due().await.map_err(|error| failed(&error))?;
+        self.settle().await
+    }
+
+    /// Makes the checks that read the log.
+    pub(crate) async fn read(&self) -> Result<(), Failure> {
+        for probe in &self.reading {
+            let seen = probe.look(&self.scope).await;
+            let observed = self.watch.observe(&self.scope, probe.check(), &seen).await;
+            observed.map_err(|error| failed(&error))?.into_inner();
+        }
         self.settle().await
     }
 
@@ -209,18 +239,18 @@ fn own_scope(access: &Access, interface: Interface, reason: &'static str) -> Res
     access.server_scope(interface, "server", reason).map_err(|error| failed(&error))
 }
 
-/// The jobs of a server, and the checks that need no network.
+/// The jobs of a server, its checks of each round among them; and apart from them the checks that read the log.
 async fn runner(
     data: &Store,
     grounds: Grounds,
     mut told: Vec<Box<dyn Probe>>,
     signer: &LogSigner,
     config: &Config,
-) -> Result<JobRunner, Failure> {
+) -> Result<(JobRunner, Vec<Box<dyn Probe>>), Failure> {
     let (keys, access, vault, watch) =
         (grounds.keys.clone(), grounds.access.clone(), grounds.vault.clone(), grounds.watch.clone());
-    let mut made = probes::all(Arc::new(grounds));
-    made.retain(|probe| !needs_network(probe.check()));
+    let made = probes::all(Arc::new(grounds)).into_iter().filter(|probe| !is_told(probe.check()));
+    let (reading, mut made): (Vec<_>, Vec<_>) = made.partition(|probe| READING.contains(&probe.check()));
     made.append(&mut told);
     let checks = ChecksJob::new(watch, made);
     let scope = own_scope(&access, Interface::Job, "checks are made by the clock")?;
@@ -228,7 +258,7 @@ async fn runner(
     let reconcile = boot::reconcile_job(data, signer, &access, &vault, config).await?;
     let own: Vec<Box<dyn store::JobHandler>> = vec![reconcile, Box::new(checks)];
     let handlers = [keys.job_handlers(), vault.job_handlers(), access.job_handlers(), own];
-    Ok(JobRunner::new(data.clone(), handlers.into_iter().flatten().collect()))
+    Ok((JobRunner::new(data.clone(), handlers.into_iter().flatten().collect()), reading))
 }
 
 /// The link of a first start, for the first administrator.

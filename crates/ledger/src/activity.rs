@@ -158,6 +158,7 @@ catalogue! {
     ClockSync "clock.sync" ApplicationLifecycle 99 "" Low ["EL-5"] "the server's clock is known to be right again.";
     ServerCrashDetected "server.crash-detected" ApplicationError 1 "General Error" High ["RR-5"] "a server finds that it did not stop in order the last time.";
     ConfigLoad "config.load" ApplicationLifecycle 99 "" Low ["RR-5"] "a configuration takes effect.";
+    DemoFill "demo.fill" ApplicationLifecycle 99 "" Low ["RR-5"] "a history is told for a demonstration, not lived: `state` says whether that begins or is complete.";
     SchemaMigrate "schema.migrate" ApplicationLifecycle 99 "" Low ["RR-5" "SD-3"] "the database's schema is brought to this version.";
     ListenerOpen "listener.open" NetworkActivity 7 "Listen" Informational ["RR-5" "TR-4"] "an address is listened on.";
     ConnectionAccept "connection.accept" NetworkActivity 1 "Open" Informational ["RR-5" "TR-4"] "connections were taken in since the last such event: `count` says how many.";

@@ -6,6 +6,7 @@ pub mod client;
 pub mod commands;
 pub mod config;
 pub mod data_dir;
+pub mod demo;
 pub mod failure;
 pub mod input;
 pub mod offline;

@@ -4,6 +4,8 @@
 
 #[path = "end_to_end/bucket.rs"]
 mod bucket;
+#[path = "end_to_end/demo.rs"]
+mod demo;
 #[path = "end_to_end/disk_full.rs"]
 mod disk_full;
 #[path = "end_to_end/evidence.rs"]

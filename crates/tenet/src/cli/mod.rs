@@ -23,7 +23,7 @@ pub use platform::{
 pub use policy::{ControlsFormat, ExportFormat, FrameworkArg, PolicyCommand, PolicyFormat, PolicyInit};
 pub use reference::reference;
 pub use refusal::{is_answer, refusal, wants_json};
-pub use serve::{ConfigCommand, Console, Quickstart, RulesCommand, SettingArgs, WitnessArgs};
+pub use serve::{ConfigCommand, Console, Quickstart, RulesCommand, SettingArgs, UpArgs, WitnessArgs};
 
 /// A store that keeps customers apart, seals their data with your keys, and records whatever it does
 #[derive(Debug, Parser)]
@@ -68,6 +68,7 @@ pub enum Command {
     #[command(after_help = "\
 Examples:
   tenet up
+  tenet up --demo --data ./demo
   tenet up --data /srv/tenet --listen 0.0.0.0:8440
   TENET_DATABASE_OWNER_URL_FILE=owner.url TENET_DATABASE_PASSWORD_FILE=app.password \\
     TENET_DATABASE_ROOT_CA=db-ca.pem tenet up --database postgres://tenet_app@db.example.com/tenet
@@ -76,8 +77,10 @@ The first start makes the data directory, its database and keys, a certificate a
 and prints a link for the first administrator. With PostgreSQL it needs two roles that exist, and
 the URL of the one that owns the tables: docs/postgresql.md has the statements.
 
+--demo needs a data directory (and database) of its own: docs/demo.md says what is in it.
+
 Ctrl-C lets requests end, then stops; a second one stops at once.")]
-    Up(SettingArgs),
+    Up(UpArgs),
     /// Walk through the main tasks on a running server, showing each command
     #[command(after_help = "\
 Examples:

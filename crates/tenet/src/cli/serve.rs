@@ -47,6 +47,21 @@ pub struct Console {
     pub open: bool,
 }
 
+/// `tenet up`.
+#[derive(Debug, Args)]
+pub struct UpArgs {
+    /// Its settings
+    #[command(flatten)]
+    pub settings: SettingArgs,
+    /// Fill a new installation with an invented history, to look at everything; then serve it
+    #[arg(long, help_heading = "A demonstration")]
+    pub demo: bool,
+    /// How many days of history
+    #[arg(long, value_name = "DAYS", requires = "demo", default_value_t = crate::demo::DAYS,
+        value_parser = clap::value_parser!(u32).range(14..=90), help_heading = "A demonstration")]
+    pub demo_days: u32,
+}
+
 /// `tenet quickstart`.
 #[derive(Debug, Args)]
 pub struct Quickstart {

@@ -12,6 +12,7 @@ use base::Secret;
 use crate::{
     client::{ClientKey, Profile, Subject},
     config::Environment,
+    data_dir::write_private,
     failure::{Exit, Failure},
 };
 
@@ -149,6 +150,15 @@ impl Home {
             (Some(_), _) => Err(Failure::usage("which server? there are profiles of several")
                 .remedy("give its address, or a profile with `--as NAME`")),
         }
+    }
+
+    /// Writes a profile that is there anew, as its server is at another address: key and subject stay.
+    pub fn readdress(&self, name: &str, profile: &Profile) -> Result<(), Failure> {
+        check_name(name)?;
+        let path = self.profile_path(name, "json");
+        let text = serde_json::to_string(profile)
+            .map_err(|error| Failure::new(Exit::Failure, "profile", error.to_string()))?;
+        write_private(&path, text.as_bytes()).map_err(|error| Failure::file("can't write", &path, &error))
     }
 
     /// The profiles that trust this authority, by name.

@@ -21,8 +21,9 @@ use crate::{
     failure::{Exit, Failure},
     server::{
         authority::{Authority, CurrentCertificate},
-        blobs,
+        blobs, certificates,
         clock::ClockWatch,
+        demonstration::{self, Standing},
         duties::Duties,
         evidence, listen,
         packer::Evidence,
@@ -55,6 +56,8 @@ pub struct Ready {
     pub link: Option<(Secret<String>, Timestamp)>,
     /// Servers that were found to have stopped without a word.
     pub crashed: usize,
+    /// Whether what it serves is a demonstration: the log says so.
+    pub demo: bool,
 }
 
 /// A server that is up, and not yet serving.
@@ -98,6 +101,10 @@ async fn start(loaded: &Loaded, context: &Context) -> Result<Server, Failure> {
     let address = listen::public_url(&config.server, port)?;
     let server = ServerId::new(context).map_err(|error| internal(&error))?;
     let opened = stores::open(loaded, &directory, context, server).await?;
+    let demo = match demonstration::standing(&opened.data).await? {
+        Standing::Unfinished => return Err(demonstration::unfinished(directory.path())),
+        standing => standing == Standing::Demonstration,
+    };
     let keys_store = opened.keys.clone();
     let provider = provider::open(&config.keys, &loaded.environment, &directory, context)?;
     let anonymous_time = config.lifecycle.anonymous_context.value;
@@ -106,7 +113,7 @@ async fn start(loaded: &Loaded, context: &Context) -> Result<Server, Failure> {
     let keys = Keys::open(opened.data.clone(), opened.keys, opened.keys_mint, provider, key_limits).await;
     let keys = keys.map_err(|error| Failure::fault("the keys can't be opened", &error))?;
     let signer = Arc::new(signer(&keys, config).await?);
-    let (authority, certificate) = certificates(&keys, config, &address, context).await?;
+    let (authority, certificate) = certificates::of(&keys, config, &address, context).await?;
     directory
         .write("ca.pem", authority.pem().as_bytes())
         .map_err(|error| Failure::file("can't write", &directory.file("ca.pem"), &error))?;
@@ -185,7 +192,7 @@ async fn start(loaded: &Loaded, context: &Context) -> Result<Server, Failure> {
         scheme: config.classification.clone(),
         limits: limits(config),
         packer: Some(Arc::new(packer)),
-        demo: false,
+        demo,
         authority: EnrolLink::fingerprint_text(&authority.fingerprint()),
         version: env!("CARGO_PKG_VERSION"),
     });
@@ -220,6 +227,7 @@ async fn start(loaded: &Loaded, context: &Context) -> Result<Server, Failure> {
         log_key: signer.vkey(),
         link,
         crashed: stops.len(),
+        demo,
     };
     let data = opened.data;
     Ok(Server {
@@ -365,28 +373,7 @@ pub(crate) async fn signer(keys: &Keys, config: &Config) -> Result<LogSigner, Fa
     })
 }
 
-async fn certificates(
-    keys: &Keys,
-    config: &Config,
-    address: &str,
-    context: &Context,
-) -> Result<(Authority, Arc<CurrentCertificate>), Failure> {
-    let failed = |error: &dyn std::error::Error| {
-        Failure::new(Exit::Failure, "certificate", "the server's certificate can't be made")
-            .why(error.to_string())
-    };
-    // The first server makes it; all others, and every later start, find the same.
-    let made = Authority::make(context).map_err(|error| failed(&error))?;
-    let stored = keys.secret("certificate-authority", |_| Ok(made)).await;
-    let stored =
-        stored.map_err(|error| Failure::fault("the certificate authority can't be opened", &error))?;
-    let authority = Authority::open(&stored).map_err(|error| failed(&error))?;
-    let names = listen::certificate_names(&config.server, address);
-    let issued = authority.issue(&names, context).map_err(|error| failed(&error))?;
-    Ok((authority, CurrentCertificate::new(issued)))
-}
-
-async fn access_of(
+pub(super) async fn access_of(
     data: &Store,
     mint: store::Mint,
     keys: &Keys,
@@ -410,7 +397,7 @@ async fn access_of(
 /// The issuer of tokens, fixed at the first start: the public address if there is one by then, a name of no
 /// place if not. An address with a port would change with `--listen`, and differ between servers on one
 /// database, whose tokens must be good at each other.
-async fn issuer(keys: &Keys, config: &Config) -> Result<String, Failure> {
+pub(super) async fn issuer(keys: &Keys, config: &Config) -> Result<String, Failure> {
     let wanted = config.server.public_url.trim_end_matches('/').to_owned();
     let make = |context: &Context| {
         let name = if wanted.is_empty() {
@@ -456,7 +443,7 @@ async fn witnesses_of(
 }
 
 /// The job that holds rows against the log, which comes by the clock from now on.
-async fn reconcile_job(
+pub(super) async fn reconcile_job(
     data: &Store,
     signer: &LogSigner,
     access: &Access,
@@ -471,7 +458,7 @@ async fn reconcile_job(
     Ok(Box::new(job))
 }
 
-async fn vault_of(
+pub(super) async fn vault_of(
     data: &Store,
     keys: &Keys,
     signer: &Arc<LogSigner>,
@@ -505,7 +492,7 @@ fn limits(config: &Config) -> Limits {
 }
 
 /// The events of a start, beside the one that announces it.
-async fn note_start(
+pub(super) async fn note_start(
     data: &Store,
     startup: &store::SystemScope,
     loaded: &Loaded,
@@ -538,7 +525,7 @@ async fn note_start(
 }
 
 /// What was applied of the schemas of both realms: `data/0001_spine.sql`.
-async fn migrations(data: &Store, keys: &Store) -> Result<Vec<String>, Failure> {
+pub(super) async fn migrations(data: &Store, keys: &Store) -> Result<Vec<String>, Failure> {
     let mut all = Vec::new();
     for (realm, store) in [("data", data), ("keys", keys)] {
         let applied = store.migrations().await;
@@ -550,7 +537,7 @@ async fn migrations(data: &Store, keys: &Store) -> Result<Vec<String>, Failure> 
 
 /// The events of schemas that were brought up to date: those that the log does not have yet. A crash before they are in
 /// it has one written again.
-async fn note_migrations(
+pub(super) async fn note_migrations(
     data: &Store,
     startup: &store::SystemScope,
     migrations: Vec<String>,

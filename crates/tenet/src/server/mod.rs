@@ -8,6 +8,7 @@ mod boot;
 mod clock;
 mod duties;
 mod evidence;
+mod limits;
 mod listen;
 mod logging;
 mod probes;
@@ -22,6 +23,7 @@ mod witnesses;
 
 pub use alarms::Route;
 pub use boot::{FIRST_LINK, Ready, run};
+pub(crate) use listen::host_name;
 pub use logging::init as init_logging;
 pub use recovery::Recovery;
 pub use witness::{WitnessReady, WitnessSettings, run as run_witness};

@@ -18,7 +18,7 @@ const MAX_ROUTES: usize = 32;
 /// Most addresses that one route writes to.
 const MAX_RECIPIENTS: usize = 50;
 /// What may stand for something in a template.
-pub(crate) const PLACEHOLDERS: [&str; 3] = ["{to}", "{text}", "{id}"];
+const PLACEHOLDERS: [&str; 3] = ["{to}", "{text}", "{id}"];
 
 /// Alarms.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -250,7 +250,7 @@ fn check_template(value: &serde_json::Value) -> Result<(), String> {
 }
 
 /// Whether a host is this machine itself.
-pub(crate) fn is_near(host: &str) -> bool {
+fn is_near(host: &str) -> bool {
     host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
@@ -260,7 +260,7 @@ pub struct Routes(pub(crate) Vec<RouteConfig>);
 
 /// A step of the escalation.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StepConfig {
+pub(crate) struct StepConfig {
     /// The routes that it goes by.
     pub routes: Vec<String>,
     /// How long it is waited for an acknowledgement.

@@ -13,7 +13,6 @@ mod secret_file;
 mod settings;
 mod values;
 
-pub(crate) use alarms::is_near;
 pub use alarms::{AlarmsConfig, RouteConfig, RouteKind};
 pub(crate) use coherence::{is_clear_and_near, public_url};
 pub use database_url::{DatabaseUrls, database_urls};

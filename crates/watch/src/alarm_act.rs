@@ -106,7 +106,7 @@ const OF_ROUTE: Platform = platform!(
      max(CASE WHEN state = 'failed' THEN at END) FROM alarm_delivery WHERE route = $1"
 );
 const TESTS: Platform =
-    platform!("SELECT id, first_at FROM alarm WHERE state = 'test' ORDER BY first_at DESC LIMIT 2");
+    platform!("SELECT id, first_at FROM alarm WHERE state = 'test' ORDER BY first_at DESC, id DESC LIMIT 2");
 
 impl Alarms {
     /// A page of alarms: those that are not over, or every one. An operator's act.

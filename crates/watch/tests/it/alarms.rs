@@ -163,7 +163,8 @@ impl Post {
         let by = self.house.by(&self.house.ann).await;
         let mut all = self.alarms.list(&by, true, None, 500).await.unwrap().items;
         all.retain(|one| one.state != AlarmState::Test);
-        all.reverse();
+        // Ids of one instant are in no order.
+        all.sort_by_key(|one| (one.first_at, one.rule.clone(), one.about.clone()));
         all
     }
 
@@ -494,6 +495,7 @@ on_both_engines! {
         assert!(seen.summary.ends_with(": b"), "{}", seen.summary);
         // One that is on its way does not hide what the one before showed.
         post.receiver("b").answers(Err(NOT_NOW));
+        post.later(1).await;
         let by = post.house.by(&post.house.ann).await;
         post.alarms.test(&by).await.unwrap().into_inner();
         post.go().await;

@@ -279,6 +279,7 @@ impl Alarms {
         &self,
         tx: &mut SystemTx,
         alarm: AlarmId,
+        severity: AlarmSeverity,
         kind: MessageKind,
     ) -> Result<Vec<Act>, WatchError> {
         let drop_waiting = platform!(
@@ -289,12 +290,13 @@ impl Alarms {
              AND kind IN ('raise', 'again', 'escalate') ORDER BY route"
         );
         let now = self.now();
+        let due = self.plan().due(severity, now);
         tx.execute(drop_waiting, &[(&alarm).into(), now.into()]).await?;
         let mut acts = Vec::new();
         for row in tx.rows(called, &[(&alarm).into(), now.into()]).await? {
             let route = row.text(0)?;
             if self.plan().routes.iter().any(|one| one.name == route) {
-                let message = NewMessage { alarm, route, kind, step: 0, due: now };
+                let message = NewMessage { alarm, route, kind, step: 0, due };
                 acts.extend(self.enqueue(tx, &message).await?);
             }
         }

@@ -212,7 +212,7 @@ impl Alarms {
             drop(tx);
             return Err(self.refused(scope, Activity::AlarmAcknowledge, id, WatchError::Over).await?);
         }
-        let mut acts = self.call_off(&mut tx, id, MessageKind::Acknowledge).await?;
+        let mut acts = self.call_off(&mut tx, id, alarm.severity, MessageKind::Acknowledge).await?;
         acts.push(
             self.act(Activity::AlarmAcknowledge, &alarm)
                 .decided_by(decision.policies())
@@ -248,7 +248,7 @@ impl Alarms {
             drop(tx);
             return Err(self.refused(scope, Activity::AlarmResolve, id, WatchError::Over).await?);
         }
-        let mut acts = self.call_off(&mut tx, id, MessageKind::Resolve).await?;
+        let mut acts = self.call_off(&mut tx, id, alarm.severity, MessageKind::Resolve).await?;
         acts.push(
             self.act(Activity::AlarmResolve, &alarm)
                 .decided_by(decision.policies())

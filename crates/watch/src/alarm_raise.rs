@@ -211,7 +211,7 @@ impl Alarms {
             return Ok(Vec::new());
         }
         let mut acts = vec![act(Activity::AlarmResolve, id, rule, about)];
-        acts.extend(self.call_off(tx, id, MessageKind::Resolve).await?);
+        acts.extend(self.call_off(tx, id, rule.severity, MessageKind::Resolve).await?);
         Ok(acts)
     }
 }

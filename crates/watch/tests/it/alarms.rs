@@ -330,6 +330,22 @@ on_both_engines! {
         assert_eq!(post.told(), ["b escalate"]);
     }
 
+    async fn that_it_is_over_waits_until_quiet_hours_end(h: Harness) {
+        h.clock.set("2026-01-10T21:59:00Z".parse().unwrap());
+        let quiet = Some(QuietHours { from: 22 * 60, until: 7 * 60, offset: 0 });
+        let post = Post::open(h, AlarmPlan { quiet, ..plan(&[(&["a"], 900)]) }).await;
+        post.house.saw("tls-only", Seen::Fail).await;
+        post.house.sequence().await;
+        post.go().await;
+        assert_eq!(post.told(), ["a raise"]);
+        post.later(3_600).await;
+        post.house.saw("tls-only", Seen::Pass).await;
+        post.later(3_600).await;
+        assert_eq!((post.told(), post.only().await.state), (Vec::new(), AlarmState::Resolved));
+        post.later(8 * 3_600).await;
+        assert_eq!(post.told(), ["a resolve"]);
+    }
+
     async fn what_ends_during_quiet_hours_is_not_told_afterwards(h: Harness) {
         h.clock.set("2026-01-10T23:00:00Z".parse().unwrap());
         let quiet = Some(QuietHours { from: 22 * 60, until: 7 * 60, offset: 0 });

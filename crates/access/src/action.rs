@@ -129,6 +129,10 @@ actions! {
     EvidenceAttest "evidence.attest" Platform;
     ExceptionSet "exception.set" Platform;
     ExceptionEnd "exception.end" Platform;
+    AlarmList "alarm.list" Platform;
+    AlarmAcknowledge "alarm.acknowledge" Platform;
+    AlarmResolve "alarm.resolve" Platform;
+    AlarmTest "alarm.test" Platform;
     ReviewList "review.list" Platform;
     ReviewSign "review.sign" Platform;
 }

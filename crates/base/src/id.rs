@@ -167,12 +167,14 @@ pub mod kinds {
 
     kinds! {
         Account, "acc", "account";
+        Alarm, "alm", "alarm";
         Certificate, "crt", "deletion certificate";
         Client, "cli", "client";
         DataKey, "dek", "data key";
         Event, "evt", "event";
         Hold, "hld", "legal hold";
         Job, "job", "job";
+        Message, "msg", "message";
         Object, "obj", "object";
         Operator, "opr", "operator";
         Passkey, "psk", "passkey";
@@ -187,6 +189,8 @@ pub mod kinds {
 
 /// A customer whose data is kept apart.
 pub type AccountId = Id<kinds::Account>;
+/// An alarm.
+pub type AlarmId = Id<kinds::Alarm>;
 /// A signed certificate of deletion.
 pub type CertificateId = Id<kinds::Certificate>;
 /// A customer's application.
@@ -199,6 +203,8 @@ pub type EventId = Id<kinds::Event>;
 pub type HoldId = Id<kinds::Hold>;
 /// A job.
 pub type JobId = Id<kinds::Job>;
+/// A message about an alarm, for one route.
+pub type MessageId = Id<kinds::Message>;
 /// A stored object.
 pub type ObjectId = Id<kinds::Object>;
 /// A person who operates Tenet.

@@ -264,6 +264,16 @@ catalogue! {
     FindingClose "finding.close" DetectionFinding 3 "Close" Low ["PD-3"] "a check that had failed passes again.";
     ExceptionSet "exception.set" EntityManagement 1 "Create" Medium ["PD-3"] "somebody answers for a clause that is not held, or does not apply, until a day.";
     ExceptionEnd "exception.end" EntityManagement 4 "Delete" Low ["PD-3"] "an exception is ended before its day.";
+    AlarmRaise "alarm.raise" DetectionFinding 1 "Create" High ["CD-9"] "an alarm is raised, and goes to the routes of its first step.";
+    AlarmEscalate "alarm.escalate" DetectionFinding 2 "Update" Medium ["CD-9"] "nobody acknowledged an alarm in time: it goes to the next step.";
+    AlarmLapse "alarm.lapse" DetectionFinding 2 "Update" High ["CD-9"] "an acknowledgement ran out and the alarm stands: it alarms again.";
+    AlarmAcknowledge "alarm.acknowledge" EntityManagement 3 "Update" Low ["CD-9"] "somebody takes an alarm on, until then.";
+    AlarmResolve "alarm.resolve" DetectionFinding 3 "Close" Low ["CD-9"] "an alarm is over: what it was about passed, or somebody says so.";
+    AlarmSend "alarm.send" NetworkActivity 6 "Traffic" Informational ["CD-9"] "a message about an alarm is handed to a route.";
+    AlarmDeliver "alarm.deliver" NetworkActivity 6 "Traffic" Informational ["CD-9"] "a route took a message about an alarm, or did not this time.";
+    AlarmUndelivered "alarm.undelivered" ApplicationError 1 "General Error" High ["CD-9"] "a message about an alarm can't be delivered by a route: it goes by another, and that is an alarm.";
+    AlarmTest "alarm.test" EntityManagement 99 "" Low ["CD-9"] "a test alarm is sent by every route.";
+    AlarmList "alarm.list" EntityManagement 2 "Read" Informational ["CD-9"] "alarms, or the routes that they go by, are read.";
     LogUnwitnessed "log.unwitnessed" DetectionFinding 1 "Create" High ["AO-2"] "no quorum of witnesses stands by the log: administrative acts wait.";
     LogWitnessed "log.witnessed" ApplicationLifecycle 99 "" Low ["AO-2"] "the quorum of witnesses stands by the log again.";
     LogFork "log.fork" DetectionFinding 1 "Create" Critical ["AO-2" "CD-2"] "a witness keeps another past of the log than this server: nothing is signed any more.";

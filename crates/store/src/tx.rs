@@ -50,6 +50,8 @@ pub struct SystemTx {
     scope: SystemScope,
     /// The id of the first event that it commits, if a row names it.
     first: Option<EventId>,
+    /// Whether a reader of the log was moved.
+    pub(crate) moved: bool,
 }
 
 /// Reads of platform tables, of one snapshot.
@@ -286,7 +288,7 @@ impl Store {
     /// Starts changes on platform tables.
     pub async fn system(&self, scope: &SystemScope) -> Result<SystemTx, StoreError> {
         let write = self.note(self.database().write(None).await)?;
-        Ok(SystemTx { write, store: self.clone(), scope: scope.clone(), first: None })
+        Ok(SystemTx { write, store: self.clone(), scope: scope.clone(), first: None, moved: false })
     }
     /// Starts reads of platform tables.
     pub async fn system_read(&self, _scope: &SystemScope) -> Result<SystemReadTx, StoreError> {

@@ -5,6 +5,7 @@ pub mod cli;
 pub mod client;
 pub mod commands;
 pub mod config;
+mod couriers;
 pub mod data_dir;
 pub mod demo;
 pub mod failure;

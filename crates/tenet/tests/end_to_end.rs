@@ -2,6 +2,8 @@
 //! spoken to by its own command line.
 #![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
+#[path = "end_to_end/alarms.rs"]
+mod alarms;
 #[path = "end_to_end/bucket.rs"]
 mod bucket;
 #[path = "end_to_end/demo.rs"]

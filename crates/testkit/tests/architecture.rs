@@ -60,6 +60,7 @@ const CONFINED: &[(&str, &[&str])] = &[
     ("csv", &["tenet"]),
     ("parquet", &["tenet"]),
     ("reqwest", &["tenet"]),
+    ("lettre", &["tenet"]),
     ("clap", &["tenet"]),
     ("typst", &["print"]),
     ("typst-layout", &["print"]),

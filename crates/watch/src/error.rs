@@ -52,6 +52,12 @@ pub enum WatchError {
     /// Nobody attests what they worded themselves.
     #[error("whoever put the version up does not attest its wording: another operator does")]
     OwnWording,
+    /// It is over already.
+    #[error("the alarm is over: if it happens again, that is another one")]
+    Over,
+    /// There is nobody to tell.
+    #[error("no route is configured by which alarms go: set `alarms.route`")]
+    NoRoute,
     /// There is no such thing.
     #[error("there is no such {0}")]
     NotFound(&'static str),
@@ -96,6 +102,8 @@ impl Fault for WatchError {
             | Self::Changed { .. }
             | Self::DoneAlready
             | Self::AdoptedAlready { .. }
+            | Self::Over
+            | Self::NoRoute
             | Self::NotAdopted { .. } => Kind::Conflict,
             Self::OwnVersion | Self::OwnWording => Kind::Denied,
             Self::NotFound(_) => Kind::NotFound,
@@ -116,6 +124,8 @@ impl Fault for WatchError {
             Self::NotAdopted { .. } => "not-adopted",
             Self::NotManual { .. } => "not-manual",
             Self::OwnWording => "own-wording",
+            Self::Over => "alarm-over",
+            Self::NoRoute => "no-route",
             Self::NotFound(_) => "not-found",
             Self::Invalid { .. } => "invalid",
             Self::Damaged(_) => "damaged",
@@ -130,6 +140,7 @@ impl Fault for WatchError {
         match self {
             Self::Faulty(_) => Some("PD-1"),
             Self::OwnVersion | Self::OwnWording | Self::NotAdopted { .. } => Some("PD-2"),
+            Self::NoRoute => Some("CD-9"),
             Self::Access(error) => error.clause(),
             _ => None,
         }

@@ -1,11 +1,19 @@
 //! The adopted policy, and what is observed of it: versions and who approved and acknowledged them; observations of checks,
 //! and the findings that follow; exceptions. It owns the chain from a clause to its evidence: clause, control, check,
-//! observation, finding.
+//! observation, finding. And alarms: whoever can act is told what is wrong, until somebody takes it on.
 //!
 //! What holds is what the log says (`events.rs`); the tables find it again, and a row that no event confirms counts for
 //! nothing. It does not know how a check is made: whoever wires a server brings [`Probe`]s.
 
 mod acknowledge;
+mod alarm;
+mod alarm_act;
+mod alarm_deliver;
+mod alarm_escalate;
+mod alarm_notice;
+mod alarm_plan;
+mod alarm_raise;
+mod alarm_rules;
 mod approve;
 mod assess;
 mod error;
@@ -26,6 +34,12 @@ use serde::{Deserialize, Serialize};
 use store::Store;
 
 pub use acknowledge::{Asked, Outstanding, staff};
+pub use alarm::{Acknowledged, Alarm, AlarmState, Alarms, MessageKind};
+pub use alarm_act::{AlarmPage, Delivery, MAX_ALARMS, ShownAlarm, ShownRoute};
+pub use alarm_deliver::{CarryFuture, Courier, MAX_ATTEMPTS, Messenger, Untaken};
+pub use alarm_notice::Notice;
+pub use alarm_plan::{AlarmPlan, AlarmRoute, AlarmStep, QuietHours};
+pub use alarm_rules::{ALARM_RULES, AlarmRule, AlarmSeverity};
 pub use assess::Assessed;
 pub use error::WatchError;
 pub use events::{

@@ -17,7 +17,7 @@ use ledger::{Act, Activity, LogSigner, ObjectRef};
 use store::{Store, StoreError, SystemScope};
 use tokio::sync::Semaphore;
 use vault::Vault;
-use watch::Watch;
+use watch::{Alarms, Watch};
 
 use crate::{
     Limits, Packer, console,
@@ -46,6 +46,8 @@ pub struct AppParts {
     pub vault: Vault,
     /// The policy, and what is observed of it.
     pub watch: Watch,
+    /// Alarms of it.
+    pub alarms: Alarms,
     /// The keys, for their status and rotation.
     pub keys: Keys,
     /// The data realm: the log is served from it.
@@ -179,6 +181,9 @@ impl App {
     }
     pub(crate) fn watch(&self) -> &Watch {
         &self.0.parts.watch
+    }
+    pub(crate) fn alarms(&self) -> &Alarms {
+        &self.0.parts.alarms
     }
     pub(crate) fn keys(&self) -> &Keys {
         &self.0.parts.keys

@@ -36,6 +36,7 @@ macro_rules! texts {
 
 texts! {
     AccountIdText "^acc_[0-7][0-9a-hjkmnp-tv-z]{25}$" "acc_01knk0m3a0e9x8c5m3q8d2v7zt" "The id of an account.";
+    AlarmIdText "^alm_[0-7][0-9a-hjkmnp-tv-z]{25}$" "alm_01knk0m3a0e9x8c5m3q8d2v7zt" "The id of an alarm.";
     CertificateIdText "^crt_[0-7][0-9a-hjkmnp-tv-z]{25}$" "crt_01knk0m3a0e9x8c5m3q8d2v7zt" "The id of a certificate of deletion.";
     SubjectText "^(cli|opr)_[0-7][0-9a-hjkmnp-tv-z]{25}$" "cli_01knk0m3a0e9x8c5m3q8d2v7zt" "The id of a client or an operator.";
     ClientIdText "^cli_[0-7][0-9a-hjkmnp-tv-z]{25}$" "cli_01knk0m3a0e9x8c5m3q8d2v7zt" "The id of a client.";

@@ -1,5 +1,6 @@
 //! The command line: every command, option and example. What each does is in `commands`.
 
+mod alarm;
 mod data;
 mod events;
 mod evidence;
@@ -12,6 +13,7 @@ mod serve;
 
 use clap::{Parser, Subcommand};
 
+pub use alarm::{AlarmCommand, Until};
 pub use data::{Locate, ObjectCommand, RecordCommand, RecordSource, RepositoryCommand, RepositoryCreate};
 pub use events::{EventFilter, EventFormat, Report, WorkingHours};
 pub use evidence::{Attest, EvidenceCommand, Except, WhichEvidence};
@@ -178,6 +180,9 @@ Ctrl-C lets requests end, then stops.")]
     /// What is known of the policy: states, observations, findings, evidence for auditors
     #[command(subcommand)]
     Evidence(EvidenceCommand),
+    /// Alarms: what is wrong, who was told, who has taken it on
+    #[command(subcommand)]
+    Alarm(AlarmCommand),
     /// The configuration
     #[command(subcommand)]
     Config(ConfigCommand),

@@ -2,6 +2,7 @@
 
 mod account;
 mod adopt;
+mod alarm;
 mod chart;
 mod client;
 mod config;
@@ -119,6 +120,7 @@ async fn online(session: &Session, command: Command) -> Result<(), Failure> {
         Command::Log(command) => log::run(session, command).await,
         Command::Policy(command) => policy::run(session, command).await,
         Command::Evidence(command) => evidence::run(session, command).await,
+        Command::Alarm(command) => alarm::run(session, command).await,
         // The rest needs no runtime of this kind and is dealt with by `run`.
         _ => Ok(()),
     }

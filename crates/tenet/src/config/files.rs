@@ -36,6 +36,7 @@ fn faults(loaded: &Loaded) -> Vec<String> {
         let read = path.as_deref().map(read_secret_file);
         faults.extend(read.and_then(Result::err).map(|error| format!("{key}: {error}")));
     }
+    faults.extend(super::alarms::files(&config.alarms, not_an_authority));
     if let Some(path) = &config.ledger.witness_policy {
         faults.extend(witnesses(path, config.ledger.witness_ca.as_deref()).err());
     }

@@ -112,6 +112,7 @@ pub fn load(arguments: &Arguments, environment: &Environment) -> Result<Loaded, 
     }
     super::database_url::check(&loader.config, environment, &mut loader.faults);
     super::coherence::check(&loader.config, environment, &mut loader.faults);
+    super::alarms::check(&loader.config.alarms, &mut loader.faults);
     match data {
         Some(data) if loader.faults.is_empty() => Ok(Loaded {
             config: loader.config,

@@ -2,6 +2,7 @@
 //! key and value is reported at once, by its full path. Secrets never stand in it: only the names of
 //! files that hold them.
 
+mod alarms;
 mod coherence;
 mod database_url;
 mod field;
@@ -12,6 +13,7 @@ mod secret_file;
 mod settings;
 mod values;
 
+pub use alarms::{AlarmsConfig, RouteConfig, RouteKind};
 pub(crate) use coherence::{is_clear_and_near, public_url};
 pub use database_url::{DatabaseUrls, database_urls};
 pub use field::{Address, Choice, Number, Span};

@@ -5,7 +5,10 @@ use std::path::PathBuf;
 
 use base::Scheme;
 
-use super::field::{Address, Choice, Field, Number, Span};
+use super::{
+    alarms::{self, AlarmsConfig},
+    field::{Address, Choice, Field, Number, Span},
+};
 
 /// The configuration, wholly read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +28,8 @@ pub struct Config {
     pub clock: ClockConfig,
     /// Reviews of privileged acts.
     pub review: ReviewConfig,
+    /// Alarms.
+    pub alarms: AlarmsConfig,
     /// What the process itself writes to its standard error.
     pub logging: LoggingConfig,
     /// The organisation's levels.
@@ -220,6 +225,7 @@ impl Default for Config {
                 limit: Span::seconds(1, 1, 3_600),
                 interval: Span::seconds(64, 16, 86_400),
             },
+            alarms: AlarmsConfig::default(),
             review: ReviewConfig { due: Span::seconds(7 * 86_400, 3_600, 366 * 86_400) },
             ledger: LedgerConfig {
                 origin: String::new(),
@@ -261,7 +267,7 @@ pub(crate) struct Setting {
     pub(crate) about: &'static str,
     /// Its default in words, where the value itself says nothing.
     pub(crate) unset: &'static str,
-    field: fn(&mut Config) -> &mut dyn Field,
+    pub(super) field: fn(&mut Config) -> &mut dyn Field,
 }
 
 impl Setting {
@@ -493,6 +499,10 @@ pub(crate) const SETTINGS: &[Setting] = &[
         unset: "",
         field: |c| &mut c.review.due,
     },
+    alarms::ROUTE,
+    alarms::STEP,
+    alarms::QUIET,
+    alarms::TEST_EVERY,
     Setting {
         key: "logging.format",
         about: "The form of what the process writes to its standard error.",

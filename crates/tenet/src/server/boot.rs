@@ -12,7 +12,7 @@ use store::{
 };
 use tokio::sync::watch;
 use vault::{Vault, VaultConfig};
-use web::{App, AppParts, Limits, Rate};
+use web::{App, AppParts};
 
 use crate::{
     client::EnrolLink,
@@ -25,7 +25,7 @@ use crate::{
         clock::ClockWatch,
         demonstration::{self, Standing},
         duties::Duties,
-        evidence, listen,
+        evidence, limits, listen,
         packer::Evidence,
         probes::Grounds,
         provider, safeguards, stop, stores,
@@ -65,6 +65,7 @@ struct Server {
     app: App,
     row: ServerRow,
     runner: JobRunner,
+    messenger: ::watch::Messenger,
     sequencer: Sequencer,
     indexer: Indexer,
     witnesses: Option<Witnesses>,
@@ -149,6 +150,8 @@ async fn start(loaded: &Loaded, context: &Context) -> Result<Server, Failure> {
         );
     }
     let watch = evidence::open(&opened.data, &access, config)?;
+    let messaging = scope(Interface::Job, "alarms are raised from the log, and delivered")?;
+    let (alarms, messenger) = evidence::alarms(&watch, config, &address, messaging)?;
     let grounds = Grounds {
         data: opened.data.clone(),
         keys_store,
@@ -156,6 +159,7 @@ async fn start(loaded: &Loaded, context: &Context) -> Result<Server, Failure> {
         access: access.clone(),
         vault: vault.clone(),
         watch: watch.clone(),
+        alarms: alarms.clone(),
         signer: Arc::clone(&signer),
         context: context.clone(),
         config: config.clone(),
@@ -185,12 +189,13 @@ async fn start(loaded: &Loaded, context: &Context) -> Result<Server, Failure> {
         access: access.clone(),
         vault,
         watch,
+        alarms,
         keys: keys.clone(),
         store: opened.data.clone(),
         system: scope(Interface::Api, "the server records what nobody in particular did")?,
         signer: Arc::clone(&signer),
         scheme: config.classification.clone(),
-        limits: limits(config),
+        limits: limits::of(config),
         packer: Some(Arc::new(packer)),
         demo,
         authority: EnrolLink::fingerprint_text(&authority.fingerprint()),
@@ -234,6 +239,7 @@ async fn start(loaded: &Loaded, context: &Context) -> Result<Server, Failure> {
         app,
         row,
         runner,
+        messenger,
         sequencer,
         indexer,
         witnesses,
@@ -257,6 +263,7 @@ impl Server {
             app,
             row,
             runner,
+            messenger,
             sequencer,
             indexer,
             witnesses,
@@ -282,6 +289,7 @@ impl Server {
             let stop = stop.clone();
             async move { indexer.run(stop).await }
         });
+        let alarming = tokio::spawn(messenger.run(stop.clone()));
         if let Some(clock) = clock {
             // It holds nothing that a stop would have to wait for.
             tokio::spawn(clock.run(stop.clone()));
@@ -295,7 +303,9 @@ impl Server {
         // A listener that fails ends the server as a whole: half a server helps nobody.
         let finish = std::time::Duration::from_secs(FINISH_SECONDS);
         if *stop.borrow() {
-            for (what, task) in [("jobs", jobs), ("housekeeping", housekeeping), ("indexing", indexing)] {
+            for (what, task) in
+                [("jobs", jobs), ("housekeeping", housekeeping), ("indexing", indexing), ("alarms", alarming)]
+            {
                 if tokio::time::timeout(finish, task).await.is_err() {
                     tracing::warn!(what, "not finished in time; it is taken up at the next start");
                 }
@@ -304,6 +314,7 @@ impl Server {
             jobs.abort();
             housekeeping.abort();
             indexing.abort();
+            alarming.abort();
         }
         if let Err(error) = app.note_connections().await {
             tracing::warn!(%error, "connections since the last minute are not recorded");
@@ -388,7 +399,7 @@ pub(super) async fn access_of(
         token_endpoints: addresses.iter().map(|address| format!("{address}/v1/token")).collect(),
         addresses,
         scheme: config.classification.clone(),
-        throttle: failure_limits(config),
+        throttle: limits::of_failures(config),
     };
     let opened = Access::open(data.clone(), mint, keys.clone(), context.clone(), naming).await;
     opened.map_err(|error| Failure::fault("authorization can't be set up", &error))
@@ -412,14 +423,6 @@ pub(super) async fn issuer(keys: &Keys, config: &Config) -> Result<String, Failu
     let stored = keys.secret("issuer", make).await;
     let stored = stored.map_err(|error| Failure::fault("the issuer of tokens can't be opened", &error))?;
     Ok(String::from_utf8_lossy(stored.expose()).into_owned())
-}
-
-/// How many failed sign-ins of one address are told and recorded one by one.
-fn failure_limits(config: &Config) -> access::ThrottleLimits {
-    let burst = u32::try_from(config.limits.sign_in_failure_burst.value).unwrap_or(u32::MAX);
-    let per_minute = i64::try_from(config.limits.sign_in_failures_per_minute.value).unwrap_or(i64::MAX);
-    let interval = base::Duration::from_micros(60_000_000 / per_minute.max(1));
-    access::ThrottleLimits { address: access::Limit { burst, interval }, ..access::ThrottleLimits::default() }
 }
 
 /// The witnesses, if there are any. A log that one of them knows to be rolled back or rewritten is not gone on with.
@@ -473,22 +476,6 @@ pub(super) async fn vault_of(
     Vault::open(data.clone(), keys.clone(), blobs, scheme, vault_config, Arc::clone(signer))
         .await
         .map_err(|error| Failure::fault("the vault can't be opened", &error))
-}
-
-fn limits(config: &Config) -> Limits {
-    let small = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
-    let count = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
-    let set = &config.limits;
-    let (rate, burst) = (set.requests_per_second.value, set.request_burst.value);
-    let (sign_ins, at_once) = (set.sign_ins_per_second.value, set.sign_in_burst.value);
-    Limits {
-        drain: config.server.drain.value,
-        connections_per_address: count(set.connections_per_address.value),
-        requests_per_caller: count(set.requests_at_once.value),
-        client_rate: Rate::new(small(rate), small(burst)),
-        sign_in_rate: Rate::new(small(sign_ins), small(at_once)),
-        ..Limits::default()
-    }
 }
 
 /// The events of a start, beside the one that announces it.
@@ -615,21 +602,5 @@ mod tests {
             config.server.public_url = "https://tenet.example/".to_owned();
             assert_eq!(issuer(&keys, &config).await.unwrap(), "https://tenet.example");
         }
-    }
-
-    #[test]
-    fn what_is_set_is_what_is_held_to() {
-        let mut config = Config::default();
-        config.limits.sign_ins_per_second.value = 7;
-        config.limits.sign_in_burst.value = 9;
-        config.limits.requests_at_once.value = 3;
-        config.limits.connections_per_address.value = 5;
-        config.limits.sign_in_failures_per_minute.value = 120;
-        config.limits.sign_in_failure_burst.value = 4;
-        let set = limits(&config);
-        assert_eq!(set.sign_in_rate, Rate::new(7, 9));
-        assert_eq!((set.requests_per_caller, set.connections_per_address), (3, 5));
-        let failures = failure_limits(&config).address;
-        assert_eq!((failures.burst, failures.interval), (4, base::Duration::from_millis(500)));
     }
 }

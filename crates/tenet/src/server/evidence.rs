@@ -5,11 +5,12 @@ use std::sync::Arc;
 use access::Access;
 use policy::Registry;
 use store::{JobHandler, Store, SystemScope};
-use watch::{ChecksJob, Watch};
+use watch::{Alarms, ChecksJob, Messenger, Watch};
 
 use super::probes::{self, Grounds};
 use crate::{
     config::Config,
+    couriers,
     failure::{Exit, Failure},
     running,
 };
@@ -32,4 +33,16 @@ pub(super) async fn checks_job(
     let job = ChecksJob::new(watch.clone(), probes::all(Arc::new(grounds)));
     job.schedule(scope).await.map_err(|error| Failure::fault("the checks can't be made", &error))?;
     Ok(Box::new(job))
+}
+
+/// Alarms, and who brings them to their receivers.
+pub(super) fn alarms(
+    watch: &Watch,
+    config: &Config,
+    address: &str,
+    scope: SystemScope,
+) -> Result<(Alarms, Messenger), Failure> {
+    let alarms = Alarms::new(watch.clone(), couriers::plan(config, address));
+    let messenger = Messenger::new(alarms.clone(), couriers::all(config)?, scope);
+    Ok((alarms, messenger))
 }

@@ -10,6 +10,7 @@ mod clock;
 pub(crate) mod demonstration;
 mod duties;
 mod evidence;
+mod limits;
 mod listen;
 mod logging;
 mod packer;
@@ -26,7 +27,7 @@ mod witnesses;
 
 pub use alarms::Route;
 pub use boot::{FIRST_LINK, Ready, run};
-pub(crate) use listen::public_url;
+pub(crate) use listen::{host_name, public_url};
 pub use logging::init as init_logging;
 pub use recovery::Recovery;
 pub use witness::{WitnessReady, WitnessSettings, run as run_witness};

@@ -69,6 +69,8 @@ pub(crate) struct Stage {
     row: ServerRow,
     scope: SystemScope,
     runner: JobRunner,
+    /// Raises alarms of what is told. It delivers none: who would get them is invented too.
+    messenger: watch::Messenger,
     /// The checks that read the log.
     reading: Vec<Box<dyn Probe>>,
     sequencer: Sequencer,
@@ -118,6 +120,8 @@ impl Stage {
         let accepted = access.safeguards_at_start(&startup, safeguards::of(&config)?).await;
         accepted.map_err(|error| Failure::fault("the safeguards can't be compared with the log", &error))?;
         let watch = super::evidence::open(&opened.data, &access, &config)?;
+        let messaging = own_scope(&access, Interface::Job, "alarms are raised from the log")?;
+        let (alarms, messenger) = super::evidence::alarms(&watch, &config, &issuer, messaging)?;
         let grounds = Grounds {
             data: opened.data.clone(),
             keys_store,
@@ -125,6 +129,7 @@ impl Stage {
             access: access.clone(),
             vault: vault.clone(),
             watch: watch.clone(),
+            alarms,
             signer: Arc::clone(&signer),
             context: context.clone(),
             config: config.clone(),
@@ -152,6 +157,7 @@ impl Stage {
             authority,
             row,
             runner,
+            messenger,
             reading,
             beat,
             _directory: directory,
@@ -200,6 +206,8 @@ impl Stage {
         self.keys.flush_uses().await.map_err(|error| failed(&error))?;
         self.settle().await?;
         self.runner.run_due().await.map_err(|error| failed(&error))?;
+        self.settle().await?;
+        self.messenger.look().await.map_err(|error| failed(&error))?;
         self.settle().await
     }
 

@@ -9,6 +9,7 @@
 )]
 
 mod adoption;
+mod alarms;
 mod checks;
 mod exceptions;
 mod observations;

@@ -41,6 +41,7 @@ const LINKS: [Link; 12] = [
     Link { path: "/", text: "Policy", group: "Policy", roles: ALL },
     Link { path: "/versions", text: "Versions", group: "", roles: ALL },
     Link { path: "/findings", text: "Findings", group: "Evidence", roles: ALL },
+    Link { path: "/alarms", text: "Alarms", group: "", roles: LOOKING },
     Link { path: "/exceptions", text: "Exceptions", group: "", roles: ALL },
     Link { path: "/events", text: "Event log", group: "", roles: LOOKING },
     Link { path: "/reviews", text: "Reviews", group: "", roles: LOOKING },
@@ -49,7 +50,6 @@ const LINKS: [Link; 12] = [
     Link { path: "/keys", text: "Keys", group: "", roles: CONNECTING },
     Link { path: "/people", text: "People", group: "", roles: LOOKING },
     Link { path: "/me", text: "Your sign-in", group: "You", roles: ALL },
-    Link { path: "/alarms", text: "Alarms", group: "", roles: &[] },
 ];
 
 /// What a form that went well says on the page that it leads to.
@@ -66,6 +66,9 @@ const DONE: &[(&str, &str)] = &[
     ("resumed", "Resumed."),
     ("revoked", "Revoked, with every session."),
     ("signed", "Reviewed."),
+    ("taken", "You have taken it on. It alarms again if it is not over by then."),
+    ("over", "It is over."),
+    ("tested", "A test goes out by every route. What became of it appears here."),
     ("added", "The passkey is added."),
     ("removed", "The passkey is removed, and your other sessions are ended."),
     ("proved", "Thank you. Go on with what you were about to do."),

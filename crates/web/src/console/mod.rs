@@ -3,6 +3,7 @@
 //! Nothing here decides what is allowed.
 
 mod accounts;
+mod alarms;
 mod assets;
 mod audit;
 mod check;
@@ -111,6 +112,14 @@ fn evidence() -> Vec<Route> {
         page("POST", "/exceptions/{exception}/end", Visitor(Action::ExceptionEnd), exceptions::end)
             .finds()
             .events(&[Did::ExceptionEnd]),
+        page("GET", "/alarms", Visitor(Action::AlarmList), alarms::show).events(&[Did::AlarmList]),
+        page("POST", "/alarms/test", Visitor(Action::AlarmTest), alarms::test).events(&[Did::AlarmTest]),
+        page("POST", "/alarms/{alarm}/acknowledge", Visitor(Action::AlarmAcknowledge), alarms::acknowledge)
+            .finds()
+            .events(&[Did::AlarmAcknowledge]),
+        page("POST", "/alarms/{alarm}/resolve", Visitor(Action::AlarmResolve), alarms::resolve)
+            .finds()
+            .events(&[Did::AlarmResolve]),
         page("GET", "/audit", Visitor(Action::LogRead), audit::show).events(&[Did::LogSearch]),
         page("GET", "/audit/pack", Visitor(Action::LogRead), audit::pack).lasting().events(&[
             Did::EvidenceRead,

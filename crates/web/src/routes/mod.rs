@@ -1,6 +1,7 @@
 //! The routes, all of them, in one list.
 
 mod accounts;
+mod alarms;
 mod batch;
 mod certificates;
 mod clients;
@@ -42,6 +43,7 @@ pub(crate) fn all() -> Vec<Route> {
         tokens(),
         operators(),
         policies(),
+        alarms(),
         accounts(),
         keys(),
         repositories(),
@@ -203,6 +205,36 @@ fn policies() -> Vec<Route> {
             .finds()
             .changes()
             .events(&[Did::ExceptionEnd]),
+    ]
+}
+
+fn alarms() -> Vec<Route> {
+    let subsystem = "alarms";
+    vec![
+        route::<alarms::__path_list, _, _>(subsystem, Operator(Action::AlarmList), alarms::list)
+            .events(&[Did::AlarmList]),
+        route::<alarms::__path_show, _, _>(subsystem, Operator(Action::AlarmList), alarms::show)
+            .finds()
+            .events(&[Did::AlarmList]),
+        route::<alarms::__path_acknowledge, _, _>(
+            subsystem,
+            Operator(Action::AlarmAcknowledge),
+            alarms::acknowledge,
+        )
+        .document()
+        .finds()
+        .changes()
+        .events(&[Did::AlarmAcknowledge]),
+        route::<alarms::__path_resolve, _, _>(subsystem, Operator(Action::AlarmResolve), alarms::resolve)
+            .document()
+            .finds()
+            .changes()
+            .events(&[Did::AlarmResolve]),
+        route::<alarms::__path_test, _, _>(subsystem, Operator(Action::AlarmTest), alarms::test)
+            .changes()
+            .events(&[Did::AlarmTest]),
+        route::<alarms::__path_routes, _, _>(subsystem, Operator(Action::AlarmList), alarms::routes)
+            .events(&[Did::AlarmList]),
     ]
 }
 

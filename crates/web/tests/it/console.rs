@@ -77,6 +77,7 @@ fn address(page: &RouteInfo) -> String {
         .replace("{account}", "acc_00000000000000000000000001")
         .replace("{operator}", "opr_00000000000000000000000001")
         .replace("{passkey}", "psk_00000000000000000000000001")
+        .replace("{alarm}", "alm_00000000000000000000000001")
         .replace("{event}", "evt_00000000000000000000000001")
         .replace("{exception}", "evt_00000000000000000000000001")
         .replace("{file}", "console.css")

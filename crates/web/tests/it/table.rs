@@ -163,6 +163,7 @@ pub(crate) fn sample(route: &RouteInfo, things: &[(&str, String)]) -> Ask {
         ("event", "evt"),
         ("subject", "cli"),
         ("safeguard", "a.b"),
+        ("alarm", "alm"),
     ] {
         let nothing = format!("{prefix}_00000000000000000000000001");
         let id = things.iter().find(|(known, _)| *known == name).map_or(nothing, |(_, id)| id.clone());
@@ -197,6 +198,8 @@ fn body_of(route: &RouteInfo) -> Option<Value> {
         ("POST", "batch") => json!({"operations": [{"op": "create", "body": {"number": "3"}}]}),
         ("POST", "versions") => json!({"files": {}}),
         ("POST", "approve" | "acknowledge") if path.contains("/policy/") => json!({"sha256": "0".repeat(64)}),
+        ("POST", "acknowledge") => json!({"reason": "looked at", "until": "2026-01-01T12:00:00Z"}),
+        ("POST", "resolve") => json!({"reason": "looked at"}),
         ("POST", "observations") => json!({"check": "media-disposed", "holds": true, "summary": "looked"}),
         ("POST", "checks") => json!({"checks": []}),
         ("POST", "exceptions") => json!({

@@ -5,9 +5,11 @@ use std::collections::BTreeSet;
 
 use access::SigningKey;
 use base::SecretBytes;
+use ledger::{Act, Activity, ObjectRef};
 use serde_json::{Value, json};
+use watch::{Alarms, Messenger};
 
-use crate::support::{Ask, Reply, World, ask, declaration, public};
+use crate::support::{Ask, Reply, World, ask, declaration, plan, public};
 
 struct Tour {
     world: World,
@@ -313,6 +315,43 @@ impl Tour {
         assert!(ended["ended"].is_string(), "{ended}");
     }
 
+    /// From what is wrong to its end.
+    async fn alarms(&mut self) {
+        let damage = Act::new(Activity::IntegrityViolation, ObjectRef::new("record", "-"));
+        let alarms = Alarms::new(self.world.watch.clone(), plan());
+        let messenger = Messenger::new(alarms, Vec::new(), self.world.h.system());
+        self.world.drain().await;
+        messenger.look().await.unwrap();
+        self.world.h.data.record_system(&self.world.h.system(), damage).await.unwrap();
+        self.world.drain().await;
+        messenger.look().await.unwrap();
+        let listed = self.operator("GET", "/v1/alarms", &[], None).await.json();
+        let (item, all) = (&listed["items"][0], listed["items"].as_array().unwrap());
+        assert_eq!((all.len(), &item["rule"], &item["state"]), (1, &json!("integrity"), &json!("open")));
+        let id = item["id"].as_str().unwrap().to_owned();
+        let shown = self.operator("GET", "/v1/alarms/{alarm}", &[&id], None).await.json();
+        assert_eq!(
+            (&shown["deliveries"][0]["route"], &shown["clauses"][0]),
+            (&json!("chat"), &json!("CD-2"))
+        );
+        let until = self.world.h.context.now().plus(base::Duration::from_days(1)).to_string();
+        let body = json!({"reason": "looking at it", "until": until});
+        let taken = self.operator("POST", "/v1/alarms/{alarm}/acknowledge", &[&id], Some(body)).await.json();
+        assert_eq!(taken["acknowledged"]["until"], until.as_str());
+        let body = json!({"reason": "it was a test"});
+        let over = self.operator("POST", "/v1/alarms/{alarm}/resolve", &[&id], Some(body)).await.json();
+        assert_eq!(over["state"], "resolved");
+        self.operator("POST", "/v1/alarm-tests", &[], None).await.expect(202);
+        let all = self.operator("GET", "/v1/alarms?state=all", &[], None).await.json();
+        // One by the schedule, one that was asked for.
+        assert_eq!(all["items"].as_array().unwrap().len(), 3, "{all}");
+        let routes = self.operator("GET", "/v1/alarm-routes", &[], None).await.json();
+        assert_eq!(
+            (&routes["items"][0]["name"], &routes["items"][0]["waiting"]),
+            (&json!("chat"), &json!(2))
+        );
+    }
+
     /// Does what rotations have begun.
     async fn jobs(&self) {
         let jobs = store::JobRunner::new(self.world.h.data.clone(), self.world.job_handlers());
@@ -349,6 +388,7 @@ testkit::on_both_engines! {
         let repository = tour.records().await;
         tour.objects(&repository).await;
         tour.platform().await;
+        tour.alarms().await;
         tour.provider().await;
         tour.open().await;
         let missed: Vec<_> = web::routes().into_iter()

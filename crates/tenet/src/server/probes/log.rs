@@ -140,3 +140,8 @@ pub(super) async fn rows_explained(grounds: &Grounds, _: &SystemScope) -> Looked
     );
     Ok(Sight::counted(rows.max(unexplained), unexplained, summary))
 }
+
+/// Whether each route took the last test alarm.
+pub(super) async fn alarms_arrive(grounds: &Grounds, scope: &SystemScope) -> Looked {
+    grounds.alarms.arrival(scope).await.map_err(why)
+}

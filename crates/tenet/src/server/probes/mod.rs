@@ -16,7 +16,7 @@ use keys::Keys;
 use ledger::LogSigner;
 use store::{Store, SystemScope};
 use vault::Vault;
-use watch::{LookFuture, Probe, Sight, Watch};
+use watch::{Alarms, LookFuture, Probe, Sight, Watch};
 
 use crate::config::Config;
 
@@ -28,6 +28,7 @@ pub(crate) struct Grounds {
     pub(crate) access: Access,
     pub(crate) vault: Vault,
     pub(crate) watch: Watch,
+    pub(crate) alarms: Alarms,
     pub(crate) signer: Arc<LogSigner>,
     pub(crate) context: Context,
     pub(crate) config: Config,
@@ -60,6 +61,7 @@ looks! {
     "rows-explained" => log::rows_explained;
     "safeguards-kept" => policy::safeguards;
     "reviews-in-time" => policy::reviews;
+    "alarms-arrive" => log::alarms_arrive;
     "policy-uncontradicted" => policy::uncontradicted;
     "policy-acknowledged" => policy::acknowledged;
     "evidence-complete" => policy::complete;
@@ -118,6 +120,7 @@ pub(crate) fn all(grounds: Arc<Grounds>) -> Vec<Box<dyn Probe>> {
 pub(crate) fn absent(config: &Config, registry: &Registry) -> std::collections::BTreeSet<String> {
     let is_absent = |needs: &str| match needs {
         "ledger.witness_policy" => config.ledger.witness_policy.is_none(),
+        "alarms.route" => config.alarms.route.0.is_empty(),
         "clock.servers" => config.clock.servers.is_empty(),
         _ => false,
     };

@@ -2,11 +2,13 @@
 //! goes, so that its refusal is evidence. Nothing here lets anybody in: the clients sign in with a key of the keys' realm,
 //! as any client does, and reach those accounts alone.
 
+use std::net::IpAddr;
+
 use base::{AccountId, ClientId, Duration, OperatorId, TokenId};
 use store::{SystemScope, platform};
 
 use crate::{
-    Access, AccessError, Action, Claims, NewClient, NewCredential, Principal, PrincipalKind, PublicKey,
+    Access, AccessError, Action, Claims, FRESH, NewClient, NewCredential, Principal, PrincipalKind, PublicKey,
     Resource, Role, ScopeSet, Subject, TOKEN_LIFE,
 };
 
@@ -120,5 +122,32 @@ impl Access {
         };
         let resource = Resource::new().id(record).in_account(account);
         self.authorize(&posing, Action::RecordRead, &resource).await.map(|_| ())
+    }
+
+    /// Attempts what a session may not do that is too weak: comes from a public address (TEST-NET-1 of RFC 5737) with one that a
+    /// code opened, and asks to make an account without a fresh proof. What refused each; none for what was allowed.
+    pub async fn drill_weak_session(
+        &self,
+        scope: &SystemScope,
+    ) -> Result<[Option<&'static str>; 2], AccessError> {
+        let now = self.0.context.now();
+        let from_outside = self.is_weak_from(IpAddr::from([192, 0, 2, 1]), now)?;
+        let posing = Principal {
+            kind: PrincipalKind::Operator {
+                scope: scope.clone(),
+                operator: OperatorId::from_bytes([0; 16]),
+                role: Role::Administrator,
+            },
+            token: None,
+            proved: Some(now.minus(FRESH)),
+            expires: now.plus(TOKEN_LIFE),
+        };
+        let asked = self.authorize(&posing, Action::AccountCreate, &Resource::new()).await;
+        let stale = match asked {
+            Ok(_) => None,
+            Err(AccessError::ProofNeeded) => Some("proof-needed"),
+            Err(error) => return Err(error),
+        };
+        Ok([from_outside, stale])
     }
 }

@@ -244,6 +244,27 @@ impl Access {
         })
     }
 
+    /// The reason why a session that a code has just opened is refused from there; none if it is not. For a drill.
+    pub(crate) fn is_weak_from(
+        &self,
+        peer: IpAddr,
+        now: Timestamp,
+    ) -> Result<Option<&'static str>, AccessError> {
+        let session = Session {
+            id: SessionId::new(&self.0.context)?,
+            operator: OperatorId::from_bytes([0; 16]),
+            name: String::new(),
+            role: Role::Administrator,
+            method: Method::Code,
+            began: now,
+            proved: now,
+            ends: now + SESSION_LIFE,
+        };
+        let found =
+            Found { session, seen: now, ended: false, revoked: false, access_ends: None, sealed: true };
+        Ok(self.is_good(&found, Some(peer), now).err())
+    }
+
     /// Whether a session may go on, or the reason why not.
     fn is_good(&self, found: &Found, peer: Option<IpAddr>, now: Timestamp) -> Result<(), &'static str> {
         let checks = [

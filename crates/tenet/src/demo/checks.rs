@@ -30,13 +30,14 @@ struct Told {
 fn as_it_should(check: &str) -> (u64, &'static str) {
     match check {
         "tls-only" => (2, "the listener speaks TLSv1_3 with an approved suite; in the clear it says nothing"),
-        "evidence-complete" => (31, "of 31 checks, what is stored is the newest that the log has"),
+        "evidence-complete" => (33, "of all checks, what is stored is the newest that the log has"),
         "drill-row-edit" => (3, "the database refused to change, delete and shorten entries of the log"),
         "drill-read-recorded" => (1, "a confidential record was read, and its event says what is to be said"),
         "drill-cross-account" => (3, "a record of another account was as if it were not there"),
         "drill-expired-token" => (1, "a token that had ended was refused"),
         "drill-erasure" => (2, "a record was stored and erased; its certificate verifies"),
         "drill-restricted-in-public" => (1, "a restricted record was refused by a public repository"),
+        "drill-weak-session" => (2, "a weak session was refused, from outside and without a fresh proof"),
         "drill-operator-reads-data" => (1, "an administrator was refused a customer's record"),
         "drill-acts-recorded" => (6, "each act of the drill has its event"),
         "drill-missing-scope" => (1, "a client without the scope was refused"),
@@ -101,7 +102,7 @@ pub(crate) fn told(
 }
 
 /// Every check that is told of.
-const CHECKS: [&str; 12] = [
+const CHECKS: [&str; 13] = [
     "tls-only",
     "evidence-complete",
     "drill-row-edit",
@@ -111,6 +112,7 @@ const CHECKS: [&str; 12] = [
     "drill-erasure",
     "drill-restricted-in-public",
     "drill-operator-reads-data",
+    "drill-weak-session",
     "drill-acts-recorded",
     "drill-missing-scope",
     "drill-read-back",

@@ -137,6 +137,18 @@ pub(super) async fn operator_reads_data(grounds: &Grounds, scope: &SystemScope) 
     })
 }
 
+pub(super) async fn weak_session(grounds: &Grounds, scope: &SystemScope) -> Looked {
+    let asked = grounds.access.drill_weak_session(scope).await.map_err(why)?;
+    let failed = asked.iter().filter(|one| one.is_none()).count() as u64;
+    let said = asked.map(|one| one.map_or("allowed".to_owned(), |reason| format!("refused with `{reason}`")));
+    let [outside, stale] = said;
+    Ok(Sight::counted(
+        2,
+        failed,
+        format!("a code's session from a public address: {outside}; an account without a fresh proof: {stale}"),
+    ))
+}
+
 pub(super) async fn cross_account(grounds: &Grounds, scope: &SystemScope) -> Looked {
     let stage = stage(grounds, scope).await?;
     let repository = stage.repository(KEPT).await?;

@@ -75,6 +75,7 @@ looks! {
     "erasures-certified" => data::erasures_certified;
     "drill-restricted-in-public" => drills::restricted_in_public;
     "drill-operator-reads-data" => drills::operator_reads_data;
+    "drill-weak-session" => drills::weak_session;
     "drill-cross-account" => drills::cross_account;
     "drill-expired-token" => drills::expired_token;
     "drill-missing-scope" => drills::missing_scope;

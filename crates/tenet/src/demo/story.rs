@@ -22,7 +22,7 @@ pub(crate) const DAYS: u32 = 42;
 const MINUTE: i64 = 60;
 const HOUR: i64 = 3_600;
 /// Hours at which applications work, on working days.
-const SESSIONS: [i64; 4] = [9, 11, 14, 16];
+const SESSIONS: [i64; 3] = [9, 11, 15];
 /// The hour of the days' reviews.
 const REVIEWS: i64 = 10;
 /// How long the late review is left lying: half a day longer than it may be, and then until the next reviews.

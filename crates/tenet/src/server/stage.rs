@@ -110,15 +110,9 @@ impl Stage {
         let vault =
             boot::vault_of(&opened.data, &keys, &signer, &config, &loaded.environment, &directory).await?;
         opened.data.set_review_due(config.review.due.value);
-        let startup = own_scope(&access, Interface::Startup, "the server announces itself")?;
-        let (row, _) = ServerRow::start(&opened.data, &startup, opened.alone, env!("CARGO_PKG_VERSION"))
-            .await
-            .map_err(|error| Failure::fault("the server can't announce itself", &error))?;
-        let row = row.showing_every(HEARTBEAT);
-        boot::note_start(&opened.data, &startup, loaded, &[], signer.origin()).await?;
-        boot::note_migrations(&opened.data, &startup, migrations).await?;
-        let accepted = access.safeguards_at_start(&startup, safeguards::of(&config)?).await;
-        accepted.map_err(|error| Failure::fault("the safeguards can't be compared with the log", &error))?;
+        let row =
+            announce(&opened.data, opened.alone, &access, loaded, &config, (signer.origin(), migrations))
+                .await?;
         let watch = super::evidence::open(&opened.data, &access, &config)?;
         let messaging = own_scope(&access, Interface::Job, "alarms are raised from the log")?;
         let (alarms, messenger) = super::evidence::alarms(&watch, &config, &issuer, messaging)?;
@@ -245,6 +239,26 @@ fn failed(error: &impl base::Fault) -> Failure {
 
 fn own_scope(access: &Access, interface: Interface, reason: &'static str) -> Result<SystemScope, Failure> {
     access.server_scope(interface, "server", reason).map_err(|error| failed(&error))
+}
+
+/// Announces the server: its start, what it starts with, and the schema that it found.
+async fn announce(
+    data: &Store,
+    alone: bool,
+    access: &Access,
+    loaded: &Loaded,
+    config: &Config,
+    (log, migrations): (&str, Vec<String>),
+) -> Result<ServerRow, Failure> {
+    let startup = own_scope(access, Interface::Startup, "the server announces itself")?;
+    let (row, _) = ServerRow::start(data, &startup, alone, env!("CARGO_PKG_VERSION"))
+        .await
+        .map_err(|error| Failure::fault("the server can't announce itself", &error))?;
+    boot::note_start(data, &startup, loaded, &[], log).await?;
+    boot::note_migrations(data, &startup, migrations).await?;
+    let accepted = access.safeguards_at_start(&startup, safeguards::of(config)?).await;
+    accepted.map_err(|error| Failure::fault("the safeguards can't be compared with the log", &error))?;
+    Ok(row.showing_every(HEARTBEAT))
 }
 
 /// The jobs of a server, its checks of each round among them; and apart from them the checks that read the log.

@@ -13,4 +13,5 @@ mod alarms;
 mod checks;
 mod exceptions;
 mod observations;
+mod post;
 mod support;

@@ -162,9 +162,11 @@ def by_code(browser):
     carl = Person(browser, "Carl")
     address = tenet("console", profile="operator")["address"]
     carl.page.goto(address)
+    carl.button("Sign in with the code")
     expect(carl.page.get_by_role("heading", level=1)).to_contain_text("Data Protection Policy")
     again = Person(browser, "Again")
     again.page.goto(address)
+    again.button("Sign in with the code")
     expect(again.page.get_by_role("alert")).to_contain_text("did not open the console")
     carl.go("/me")
     carl.page.get_by_label("What you call this device").fill("Work laptop")

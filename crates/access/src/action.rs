@@ -168,6 +168,9 @@ impl Action {
                     | Self::PasskeyManage
                     | Self::SafeguardApprove
                     | Self::LogSource
+                    | Self::ReviewSign
+                    | Self::EvidenceAttest
+                    | Self::AlarmResolve
                     | Self::PolicyPropose
                     | Self::PolicyApprove
                     | Self::ExceptionSet

@@ -80,7 +80,7 @@ impl Access {
             NewCredential::PublicKey(key) => (None, None, Some(key)),
         };
         let mut tx = self.0.store.system(scope).await?;
-        if creator != [0; 16] && !hold(&mut tx, &creator).await? {
+        if creator != [0; 16] && !hold(&mut tx, &creator, scope.now()).await? {
             return Err(refuse_revoked(tx, Activity::ClientCreate, object(id, account)).await);
         }
         if tx.row(platform!("SELECT id FROM account WHERE id = $1"), &[(&account).into()]).await?.is_none() {

@@ -8,8 +8,8 @@ use base::{AccountId, ClientId, Duration, OperatorId, TokenId};
 use store::{SystemScope, platform};
 
 use crate::{
-    Access, AccessError, Action, Claims, FRESH, NewClient, NewCredential, Principal, PrincipalKind, PublicKey,
-    Resource, Role, ScopeSet, Subject, TOKEN_LIFE,
+    Access, AccessError, Action, Claims, FRESH, NewClient, NewCredential, Principal, PrincipalKind,
+    PublicKey, Resource, Role, ScopeSet, Subject, TOKEN_LIFE,
 };
 
 /// What the names of the accounts begin with.

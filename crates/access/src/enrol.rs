@@ -227,8 +227,9 @@ impl Access {
     async fn usable(&self, hash: SecretHash, now: Timestamp) -> Result<Option<Option<Vec<u8>>>, AccessError> {
         let statement = platform!(
             "SELECT created_by FROM enrolment_link WHERE secret_hash = $1 AND used_at IS NULL AND expires_at > $2 \
-             AND (created_by IN (SELECT id FROM operator WHERE revoked_at IS NULL) OR (created_by IS NULL \
-             AND NOT EXISTS (SELECT id FROM operator WHERE role = 'administrator' AND revoked_at IS NULL)))"
+             AND (created_by IN (SELECT id FROM operator WHERE revoked_at IS NULL AND (ends_at IS NULL OR ends_at > $2)) \
+             OR (created_by IS NULL AND NOT EXISTS (SELECT id FROM operator WHERE role = 'administrator' AND revoked_at IS NULL \
+             AND (ends_at IS NULL OR ends_at > $2))))"
         );
         let mut read = self.0.store.system_read(&self.0.reader).await?;
         let Some(row) = read.row(statement, &[hash.as_bytes().into(), now.into()]).await? else {
@@ -253,7 +254,7 @@ async fn use_link(
     now: Timestamp,
 ) -> Result<Option<Given>, AccessError> {
     if let Some(creator) = creator
-        && !hold(tx, creator).await?
+        && !hold(tx, creator, now).await?
     {
         return Ok(None);
     }
@@ -270,7 +271,7 @@ async fn use_link(
         // ends the others; they wait for each other at these rows.
         let all = platform!("UPDATE enrolment_link SET created_at = created_at WHERE created_by IS NULL");
         tx.execute(all, &[]).await?;
-        if has_administrator(tx).await? {
+        if has_administrator(tx, now).await? {
             return Ok(None);
         }
     }

@@ -80,7 +80,7 @@ pub use principal::{Principal, PrincipalKind};
 pub use review::{MAX_NOTE_CHARS, Review, ReviewState, Verdict};
 pub use safeguard::{APPROVALS, Safeguard, SafeguardState};
 pub use scopes::{ScopeError, ScopeSet, TokenScope};
-pub use session::{FRESH, Method, OpenedSession, SESSION_IDLE, SESSION_LIFE, Session, form_token};
+pub use session::{FRESH, Method, OpenedSession, SESSION_IDLE, SESSION_LIFE, Session, Use, form_token};
 pub use session_code::SessionCode;
 pub use subject_erase::{SUBJECT_RECEIPT_TYPE, SubjectErasure};
 pub use throttle::{Limit, ThrottleLimits, Throttled};

@@ -56,10 +56,17 @@ impl Access {
             return Err(AccessError::Invalid { field: "access_ends_at", reason });
         }
         let mut tx = self.0.store.system(scope).await?;
-        if !hold(&mut tx, &creator).await? {
+        if !hold(&mut tx, &creator, scope.now()).await? {
             let object = ObjectRef::new("enrolment-link", "-");
             return Err(refuse_revoked(tx, Activity::OperatorLinkCreate, object).await);
         }
+        // Nobody gives access for longer than they have it.
+        let own = platform!("SELECT ends_at FROM operator WHERE id = $1");
+        let own = tx.row(own, &[(&creator).into()]).await?.map(|row| row.opt_time(0)).transpose()?.flatten();
+        let access_ends = match (access_ends, own) {
+            (Some(wanted), Some(own)) => Some(wanted.min(own)),
+            (wanted, own) => wanted.or(own),
+        };
         let (link, act) = self.add_link(&mut tx, scope, (role, access_ends), Some(creator)).await?;
         Ok(tx.commit(link, act.decided_by(decision.policies())).await?)
     }
@@ -69,7 +76,7 @@ impl Access {
     pub async fn enrolment_link(&self) -> Result<Option<Committed<EnrolmentLink>>, AccessError> {
         let scope = &self.server_scope(Interface::Startup, "access", "the first administrator is invited")?;
         let mut tx = self.0.store.system(scope).await?;
-        if has_administrator(&mut tx).await? {
+        if has_administrator(&mut tx, scope.now()).await? {
             return Ok(None);
         }
         let statement = platform!("DELETE FROM enrolment_link WHERE created_by IS NULL AND used_at IS NULL");
@@ -114,9 +121,11 @@ pub(crate) fn object(secret_hash: &[u8; 32]) -> ObjectRef {
     ObjectRef::new("enrolment-link", encode(half.first().unwrap_or(&[0; 16])))
 }
 
-pub(crate) async fn has_administrator(tx: &mut store::SystemTx) -> Result<bool, AccessError> {
-    let statement =
-        platform!("SELECT COUNT(*) FROM operator WHERE role = 'administrator' AND revoked_at IS NULL");
-    let row = tx.row(statement, &[]).await?.ok_or(AccessError::Internal("a count has no row"))?;
+pub(crate) async fn has_administrator(tx: &mut store::SystemTx, now: Timestamp) -> Result<bool, AccessError> {
+    let statement = platform!(
+        "SELECT COUNT(*) FROM operator WHERE role = 'administrator' AND revoked_at IS NULL \
+                   AND (ends_at IS NULL OR ends_at > $1)"
+    );
+    let row = tx.row(statement, &[now.into()]).await?.ok_or(AccessError::Internal("a count has no row"))?;
     Ok(row.int(0)? > 0)
 }

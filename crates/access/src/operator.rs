@@ -58,12 +58,14 @@ pub struct Operator {
     pub revoked: Option<Timestamp>,
 }
 
-/// Whether an operator is not revoked, and that it stays so until the transaction ends: a revocation
+/// Whether an operator is not revoked and its access has not ended, and that it stays so until the transaction ends: a revocation
 /// waits at its row, and then finds what the transaction made. Comes before other locks, in the order
 /// in which a revocation takes them.
-pub(crate) async fn hold(tx: &mut SystemTx, operator: &[u8]) -> Result<bool, StoreError> {
-    let lock = platform!("UPDATE operator SET role = role WHERE id = $1 AND revoked_at IS NULL");
-    Ok(tx.execute(lock, &[operator.into()]).await? == 1)
+pub(crate) async fn hold(tx: &mut SystemTx, operator: &[u8], now: Timestamp) -> Result<bool, StoreError> {
+    let lock = platform!(
+        "UPDATE operator SET role = role WHERE id = $1 AND revoked_at IS NULL AND (ends_at IS NULL OR ends_at > $2)"
+    );
+    Ok(tx.execute(lock, &[operator.into(), now.into()]).await? == 1)
 }
 
 /// Ends the act of an operator who was revoked after they were authenticated: as their next request

@@ -32,10 +32,12 @@ impl Access {
             return Err(AccessError::NotFound("operator"));
         };
         let revoked = from_row(&row)?;
-        let left =
-            platform!("SELECT COUNT(*) FROM operator WHERE role = 'administrator' AND revoked_at IS NULL");
+        let left = platform!(
+            "SELECT COUNT(*) FROM operator WHERE role = 'administrator' AND revoked_at IS NULL AND ends_at IS NULL"
+        );
         let left = tx.row(left, &[]).await?.ok_or(AccessError::Internal("a count has no row"))?.int(0)?;
-        if left == 0 && revoked.role == Role::Administrator {
+        // One whose access ends by itself does not count: nobody would be left.
+        if left == 0 && revoked.role == Role::Administrator && revoked.ends.is_none() {
             tx.refuse(Act::refused(Activity::OperatorRevoke, object(), "last-administrator", None)).await?;
             return Err(AccessError::LastAdministrator);
         }

@@ -11,7 +11,7 @@ use crate::{
     challenge::{Challenge, Purpose, act},
     explained::succeeded,
     jws::{decode, sha256},
-    operator::hold,
+    operator::{hold, refuse_revoked},
     origin::Call,
     refuse::Failure,
     session::{Method, OpenedSession, Session},
@@ -56,6 +56,8 @@ pub struct PasskeyAnswer {
     pub authenticator_data: String,
     /// `response.signature`.
     pub signature: String,
+    /// `response.userHandle`: the operator that the authenticator has the credential for.
+    pub user_handle: String,
 }
 
 /// A passkey as it is stored.
@@ -131,7 +133,9 @@ impl Access {
             }
         };
         let mut tx = self.0.store.system(scope).await?;
-        if !hold(&mut tx, operator.as_bytes()).await? || !challenge.spend(&mut tx, scope.now()).await? {
+        if !hold(&mut tx, operator.as_bytes(), scope.now()).await?
+            || !challenge.spend(&mut tx, scope.now()).await?
+        {
             tx.refuse(Act::refused(Activity::PasskeyAdd, object(), "challenge-spent", None)).await?;
             return Err(AccessError::PasskeyInvalid);
         }
@@ -210,6 +214,10 @@ impl Access {
         let operator = own(by)?;
         let object = || ObjectRef::new("passkey", id);
         let mut tx = self.0.store.system(scope).await?;
+        // Two removals wait for each other here: the second sees what the first left.
+        if !hold(&mut tx, operator.as_bytes(), scope.now()).await? {
+            return Err(refuse_revoked(tx, Activity::PasskeyRemove, object()).await);
+        }
         let remove = platform!(
             "UPDATE passkey SET removed_at = $3 WHERE id = $1 AND operator = $2 AND removed_at IS NULL"
         );
@@ -326,6 +334,10 @@ impl Access {
             return Ok(Err((Actor::Anonymous, "passkey-unknown")));
         };
         let subject = Actor::Operator(stored.operator);
+        // Level 3, 7.2, step 6: nobody was named, so the authenticator names its user.
+        if decode(&answer.user_handle).is_none_or(|handle| handle != stored.operator.as_bytes()) {
+            return Ok(Err((subject, "passkey-user")));
+        }
         let known = (stored.key.as_slice(), stored.count);
         let parts = (client.as_slice(), data.as_slice(), signature.as_slice());
         match webauthn::asserted(parts, &answer.challenge, &self.0.config.addresses, known) {

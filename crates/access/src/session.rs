@@ -53,6 +53,15 @@ impl Method {
     }
 }
 
+/// Who makes a call in a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Use {
+    /// Somebody: the session is not left alone.
+    ByPerson,
+    /// A page that keeps itself up to date, whether or not somebody looks at it.
+    ByPage,
+}
+
 /// A session, as its own operator sees it.
 #[derive(Clone, Debug)]
 pub struct Session {
@@ -130,7 +139,8 @@ impl Access {
             "UPDATE console_session SET ended_at = $2 WHERE operator = $1 AND ended_at IS NULL AND began_at <= \
              (SELECT began_at FROM console_session WHERE operator = $1 AND ended_at IS NULL ORDER BY began_at DESC LIMIT 1 OFFSET $3)"
         );
-        tx.execute(oldest, &[(&new.operator).into(), now.into(), (MAX_SESSIONS - 1).into()]).await?;
+        let ended =
+            tx.execute(oldest, &[(&new.operator).into(), now.into(), (MAX_SESSIONS - 1).into()]).await?;
         let add = platform!(
             "INSERT INTO console_session (id, secret_hash, operator, method, began_at, proved_at, ends_at, seen_at, ended_at, seal) \
              VALUES ($1, $2, $3, $4, $5, $5, $6, $5, NULL, $7)"
@@ -147,9 +157,12 @@ impl Access {
         ];
         tx.execute(add, &values).await?;
         let subject = Actor::Operator(new.operator);
+        let begin =
+            act(Activity::SessionBegin, id).detail("method", new.method.as_str()).detail("ends", ends);
+        let begin = if ended == 0 { begin } else { begin.detail("sessions-ended", ended) };
         let acts = vec![
             Act::new(Activity::AuthSucceed, about(subject)).detail("credential", new.method.as_str()),
-            act(Activity::SessionBegin, id).detail("method", new.method.as_str()).detail("ends", ends),
+            begin,
         ];
         Ok((OpenedSession { secret: Secret::new(encode(secret.expose())), session }, acts))
     }
@@ -175,6 +188,7 @@ impl Access {
         &self,
         cookie: &Secret<String>,
         call: &Call,
+        use_of: Use,
     ) -> Result<(Principal, Session), AccessError> {
         let now = self.0.context.now();
         let hash = match decode(cookie.expose()).and_then(|bytes| <[u8; 32]>::try_from(bytes).ok()) {
@@ -202,7 +216,7 @@ impl Access {
         let session = found.session;
         let origin = self.origin(subject, None, call).await?;
         let scope = self.0.mint.system(origin, now, "an operator works on the platform");
-        if now >= found.seen + SEEN_EVERY {
+        if use_of == Use::ByPerson && now >= found.seen + SEEN_EVERY {
             self.seen(&scope, session.id).await?;
         }
         let kind = PrincipalKind::Operator { scope, operator, role: session.role };
@@ -337,7 +351,7 @@ impl Access {
         operator: OperatorId,
         now: Timestamp,
     ) -> Result<bool, AccessError> {
-        Ok(hold(tx, operator.as_bytes()).await? && challenge.spend(tx, now).await?)
+        Ok(hold(tx, operator.as_bytes(), now).await? && challenge.spend(tx, now).await?)
     }
 }
 

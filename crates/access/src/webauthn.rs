@@ -20,6 +20,8 @@ const MAX_KEY_BYTES: usize = 2_048;
 
 const USER_PRESENT: u8 = 0x01;
 const USER_VERIFIED: u8 = 0x04;
+const CAN_BE_BACKED_UP: u8 = 0x08;
+const IS_BACKED_UP: u8 = 0x10;
 const HAS_CREDENTIAL: u8 = 0x40;
 
 /// Why an answer is refused: for the event. Whoever gave it hears only that it is refused.
@@ -86,6 +88,8 @@ struct ClientData {
     origin: String,
     #[serde(default, rename = "crossOrigin")]
     cross_origin: bool,
+    #[serde(default, rename = "topOrigin")]
+    top_origin: Option<String>,
 }
 
 /// What the authenticator says, as far as the credential.
@@ -115,7 +119,11 @@ pub fn created(
     addresses: &[String],
 ) -> Result<Created, WebauthnFault> {
     let party = client(client_data, "webauthn.create", challenge, addresses)?;
-    let Value::Map(fields) = cbor(&mut &*attestation)? else { return Err(WebauthnFault::Malformed) };
+    let mut after = attestation;
+    let Value::Map(fields) = cbor(&mut after)? else { return Err(WebauthnFault::Malformed) };
+    if !after.is_empty() {
+        return Err(WebauthnFault::Malformed);
+    }
     let data = fields.iter().find(|(name, _)| name.as_text() == Some("authData"));
     let data = data.and_then(|(_, value)| value.as_bytes()).ok_or(WebauthnFault::Malformed)?;
     let data = authenticator(data, party)?;
@@ -176,7 +184,8 @@ fn client<'a>(
         return Err(WebauthnFault::Challenge);
     }
     let address = addresses.iter().find(|address| **address == client.origin);
-    let address = address.filter(|_| !client.cross_origin).ok_or(WebauthnFault::Origin)?;
+    let is_framed = client.cross_origin || client.top_origin.is_some();
+    let address = address.filter(|_| !is_framed).ok_or(WebauthnFault::Origin)?;
     party_of(address).ok_or(WebauthnFault::Origin)
 }
 
@@ -191,6 +200,10 @@ fn authenticator<'a>(data: &'a [u8], party: &str) -> Result<AuthenticatorData<'a
     }
     if data.flags & USER_PRESENT == 0 || data.flags & USER_VERIFIED == 0 {
         return Err(WebauthnFault::Unverified);
+    }
+    // Backed up, and not such that it can be.
+    if data.flags & (CAN_BE_BACKED_UP | IS_BACKED_UP) == IS_BACKED_UP {
+        return Err(WebauthnFault::Malformed);
     }
     Ok(data)
 }
@@ -360,6 +373,12 @@ mod tests {
         assert_eq!(refused(&client, &attested(0x05, &cose)), WebauthnFault::Malformed);
         assert_eq!(refused(&client, &attested(0x45, &map(vec![]))), WebauthnFault::Key);
         assert_eq!(refused(&client, b"\xff"), WebauthnFault::Malformed);
+        assert_eq!(refused(&client, &[good.as_slice(), b"\x00"].concat()), WebauthnFault::Malformed);
+        assert_eq!(refused(&client, &attested(0x55, &cose)), WebauthnFault::Malformed);
+        let top = String::from_utf8(client.clone())
+            .unwrap()
+            .replace("\"other\":1", "\"topOrigin\":\"https://evil.test\"");
+        assert_eq!(refused(top.as_bytes(), &good), WebauthnFault::Origin);
         assert_eq!(refused(b"{}", &good), WebauthnFault::Malformed);
         let framed = String::from_utf8(client).unwrap().replace("false", "true");
         assert_eq!(refused(framed.as_bytes(), &good), WebauthnFault::Origin);

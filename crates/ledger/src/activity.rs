@@ -290,6 +290,7 @@ impl Activity {
         matches!(
             self,
             Self::OperatorEnrol
+                | Self::PasskeyAdd
                 | Self::OperatorLinkCreate
                 | Self::OperatorRevoke
                 | Self::AccountCreate

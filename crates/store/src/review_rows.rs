@@ -43,6 +43,7 @@ impl Protected for Reviews {
     fn activities(&self) -> &'static [Activity] {
         &[
             Activity::OperatorEnrol,
+            Activity::PasskeyAdd,
             Activity::OperatorLinkCreate,
             Activity::OperatorRevoke,
             Activity::AccountCreate,

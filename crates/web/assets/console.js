@@ -43,6 +43,7 @@ for (const form of document.querySelectorAll("form[data-passkey]")) {
         set("client_data", encode(found.response.clientDataJSON));
         set("authenticator_data", encode(found.response.authenticatorData));
         set("signature", encode(found.response.signature));
+        set("user_handle", encode(found.response.userHandle || new ArrayBuffer(0)));
       }
     } catch (error) {
       say(form, error.name === "NotAllowedError" ? "No passkey answered, or you cancelled. Try again." : `That did not work: ${error.message}`);
@@ -58,7 +59,8 @@ const secret = document.querySelector("[data-from-hash]");
 if (secret && location.hash.length > 1) {
   secret.value = decodeURIComponent(location.hash.slice(1));
   history.replaceState(null, "", location.pathname + location.search);
-  if (secret.dataset.fromHash === "send") secret.form.requestSubmit();
+  // Nobody is signed in by a link alone: it may be somebody else's.
+  secret.form.querySelector("button").focus();
 }
 
 // Live states: when something that is shown has changed, the page is read again, and its parts are put in place.
@@ -69,7 +71,7 @@ if (document.querySelector("[data-live]") && window.EventSource) {
     if (reading || document.hidden) return;
     reading = true;
     try {
-      const answer = await fetch(location.href, { credentials: "same-origin" });
+      const answer = await fetch(location.href, { credentials: "same-origin", headers: { "x-tenet-page": "1" } });
       if (!answer.ok || answer.redirected) { source.close(); return; }
       const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
       for (const part of document.querySelectorAll("[data-live]")) {

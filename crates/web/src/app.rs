@@ -11,7 +11,7 @@ use std::{
 
 use access::Access;
 use axum::{Router, http::Method, middleware};
-use base::{Actor, Context, Scheme, Timestamp};
+use base::{Actor, Context, Duration, Scheme, Timestamp};
 use keys::Keys;
 use ledger::{Act, Activity, LogSigner, ObjectRef};
 use store::{Store, StoreError, SystemScope};
@@ -37,6 +37,8 @@ const NOTES: Rate = Rate::new(1, 1);
 
 /// Most pages of the console that are kept up to date at a time.
 const MAX_WATCHERS: usize = 256;
+/// How long what pages are compared by is taken for true.
+const MARK_LIFE: Duration = Duration::from_millis(1_900);
 
 /// What the application is made of.
 pub struct AppParts {
@@ -79,6 +81,8 @@ struct Inner {
     metrics: Metrics,
     places: Arc<Semaphore>,
     watchers: Arc<Semaphore>,
+    packing: Arc<Semaphore>,
+    marked: tokio::sync::Mutex<Option<(Duration, String)>>,
     callers: Throttle<Actor>,
     peers: Throttle<IpAddr>,
     sign_ins: Throttle<IpAddr>,
@@ -109,6 +113,8 @@ impl App {
             metrics: Metrics::new(parts.version),
             places: Arc::new(Semaphore::new(limits.requests.min(Semaphore::MAX_PERMITS))),
             watchers: Arc::new(Semaphore::new(MAX_WATCHERS)),
+            packing: Arc::new(Semaphore::new(1)),
+            marked: tokio::sync::Mutex::new(None),
             callers: Throttle::new(limits.client_rate, tracked, context.clone()),
             peers: Throttle::new(limits.peer_rate, tracked, context.clone()),
             sign_ins: Throttle::new(limits.sign_in_rate, tracked, context.clone()),
@@ -208,6 +214,23 @@ impl App {
     }
     pub(crate) fn places(&self) -> Arc<Semaphore> {
         Arc::clone(&self.0.places)
+    }
+    /// The one place where an archive of evidence is made: it takes memory and time.
+    pub(crate) fn packing(&self) -> Arc<Semaphore> {
+        Arc::clone(&self.0.packing)
+    }
+    /// What changes when something changes that pages show: looked at once for all of them, at most every two seconds.
+    pub(crate) async fn mark(&self, scope: &SystemScope) -> Result<String, watch::WatchError> {
+        let mut marked = self.0.marked.lock().await;
+        let now = self.context().elapsed();
+        if let Some((at, mark)) = marked.as_ref()
+            && now < *at + MARK_LIFE
+        {
+            return Ok(mark.clone());
+        }
+        let mark = self.watch().mark(scope).await?;
+        *marked = Some((now, mark.clone()));
+        Ok(mark)
     }
     /// The places of pages that are kept up to date.
     pub(crate) fn watchers(&self) -> Arc<Semaphore> {

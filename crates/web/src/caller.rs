@@ -206,7 +206,7 @@ pub(crate) async fn admit(app: &App, principal: &Principal) -> Result<(), Proble
 
 /// Takes one of the caller's places for the request, until its answer is out: one caller's slow streams
 /// must not take every place that there is.
-async fn seat(app: &App, context: &RequestContext, principal: &Principal) -> Result<(), Problem> {
+pub(crate) async fn seat(app: &App, context: &RequestContext, principal: &Principal) -> Result<(), Problem> {
     let Some(seat) = app.seats().take(&principal.actor()) else {
         note(app, principal, "caller-requests-in-hand").await?;
         let detail = "this caller has more requests in hand than are served at once";

@@ -2,7 +2,7 @@
 
 use access::{
     AccessError, Action, FRESH, OpenedSession, PasskeyAnswer, PasskeyEnrolment, Principal, Purpose,
-    Registration, Resource, Role, SESSION_IDLE, SESSION_LIFE, Session,
+    Registration, Resource, Role, SESSION_IDLE, SESSION_LIFE, Session, Use,
 };
 use aws_lc_rs::{
     digest::{SHA256, digest},
@@ -23,12 +23,13 @@ pub(crate) struct Authenticator {
     pair: EcdsaKeyPair,
     credential: Vec<u8>,
     count: u32,
+    user: Vec<u8>,
 }
 
 impl Authenticator {
     pub(crate) fn new(credential: &str) -> Self {
         let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_ASN1_SIGNING).unwrap();
-        Self { pair, credential: credential.as_bytes().to_vec(), count: 0 }
+        Self { pair, credential: credential.as_bytes().to_vec(), count: 0, user: Vec::new() }
     }
 
     fn client_data(ceremony: &str, challenge: &str) -> Vec<u8> {
@@ -84,6 +85,7 @@ impl Authenticator {
             client_data: B64.encode(client),
             authenticator_data: B64.encode(data),
             signature: B64.encode(signature.as_ref()),
+            user_handle: B64.encode(&self.user),
         }
     }
 }
@@ -103,13 +105,14 @@ impl House {
     }
 
     async fn in_session(&self, opened: &OpenedSession) -> Result<(Principal, Session), AccessError> {
-        self.access.authenticate_session(&opened.secret, &self.near()).await
+        self.access.authenticate_session(&opened.secret, &self.near(), Use::ByPerson).await
     }
 
     /// Adds a passkey in a session.
     async fn with_passkey(&self, opened: &OpenedSession, credential: &str) -> Authenticator {
         let (by, session) = self.in_session(opened).await.unwrap();
-        let authenticator = Authenticator::new(credential);
+        let mut authenticator = Authenticator::new(credential);
+        authenticator.user = session.operator.as_bytes().to_vec();
         let (challenge, _) = self.access.challenge(Purpose::Add, Some(session.operator)).unwrap();
         self.access.passkey_add(&by, "Laptop", &authenticator.create(&challenge)).await.unwrap().into_inner();
         authenticator
@@ -158,7 +161,10 @@ on_both_engines! {
     async fn a_session_ends_by_itself(h: Harness) {
         let house = House::open(h).await;
         let idle = house.console().await;
-        house.h.clock.advance(SESSION_IDLE);
+        house.h.clock.advance(Duration::from_seconds(SESSION_IDLE.seconds() - 60));
+        // A page that keeps itself up to date is nobody who is there.
+        assert!(house.access.authenticate_session(&idle.secret, &house.near(), Use::ByPage).await.is_ok());
+        house.h.clock.advance(Duration::from_seconds(60));
         assert_eq!(code(house.in_session(&idle).await), "session-invalid");
         assert_eq!(house.last(), "auth.fail refused session-idle");
         let used = house.console().await;
@@ -177,11 +183,11 @@ on_both_engines! {
         let house = House::open(h).await;
         let by_code = house.console().await;
         let far = call_from(&house.h, 9);
-        let refused = house.access.authenticate_session(&by_code.secret, &far).await;
+        let refused = house.access.authenticate_session(&by_code.secret, &far, Use::ByPerson).await;
         assert_eq!(code(refused), "stronger-sign-in-needed");
         let mut authenticator = house.with_passkey(&by_code, "one").await;
         let strong = house.by_passkey(&mut authenticator).await.unwrap();
-        assert!(house.access.authenticate_session(&strong.secret, &far).await.is_ok());
+        assert!(house.access.authenticate_session(&strong.secret, &far, Use::ByPerson).await.is_ok());
     }
 
     async fn what_is_dangerous_waits_for_a_fresh_proof(h: Harness) {
@@ -224,6 +230,9 @@ on_both_engines! {
         let mut other = Authenticator::new("one");
         other.count = 40;
         assert_eq!(code(house.by_passkey(&mut other).await), "passkey-invalid");
+        assert_eq!(house.last(), "auth.fail refused passkey-user");
+        other.user = authenticator.user.clone();
+        assert_eq!(code(house.by_passkey(&mut other).await), "passkey-invalid");
         assert_eq!(house.last(), "auth.fail refused passkey-signature");
         assert_eq!(code(house.by_passkey(&mut Authenticator::new("two")).await), "passkey-invalid");
         assert_eq!(house.last(), "auth.fail refused passkey-unknown");
@@ -263,6 +272,7 @@ on_both_engines! {
         let operator = OperatorId::new(&house.h.context).unwrap();
         let (challenge, _) = house.access.challenge(Purpose::Enrol, Some(operator)).unwrap();
         let mut authenticator = Authenticator::new("one");
+        authenticator.user = operator.as_bytes().to_vec();
         let enrolment = PasskeyEnrolment {
             secret: Secret::new(link.secret.expose().clone()),
             name: "Sam Okoro".to_owned(),
@@ -274,7 +284,7 @@ on_both_engines! {
             house.acts_since(from),
             ["operator.enrol ok", "passkey.add ok", "auth.succeed ok", "session.begin ok"]
         );
-        let (by, session) = house.access.authenticate_session(&opened.secret, &house.call()).await.unwrap();
+        let (by, session) = house.access.authenticate_session(&opened.secret, &house.call(), Use::ByPerson).await.unwrap();
         assert_eq!((session.operator, session.role), (operator, Role::Security));
         assert_eq!(code(house.access.enrol_by_passkey(enrolment, &house.call()).await), "link-invalid");
         assert!(house.by_passkey(&mut authenticator).await.is_ok());
@@ -313,6 +323,23 @@ on_both_engines! {
         assert!(token.is_err() || house.authenticate(&token.unwrap()).await.is_err());
     }
 
+    async fn who_has_access_for_a_while_gives_none_for_longer_and_keeps_no_house(h: Harness) {
+        let house = House::open(h).await;
+        let ends = house.h.context.now() + Duration::from_days(1);
+        let admin = house.admin().await;
+        let link = house.access.link_create_until(&admin, Role::Administrator, Some(ends)).await.unwrap().into_inner();
+        let brief = crate::support::enrol(&house.h, &house.access, link.secret, 2).await.unwrap();
+        let token = house.sign_in(&brief).await.unwrap();
+        let by = house.authenticate(&token).await.unwrap();
+        let own = house.access.operator_revoke(&admin, house.administrator.id.parse().unwrap()).await;
+        assert_eq!(code(own), "last-administrator", "one whose access ends does not count");
+        let link = house.access.link_create(&by, Role::Administrator).await.unwrap().into_inner();
+        assert_eq!(link.access_ends, Some(ends));
+        house.h.clock.advance(Duration::from_days(1));
+        let late = crate::support::enrol(&house.h, &house.access, link.secret, 3).await;
+        assert_eq!(late.err().unwrap().code(), "link-invalid");
+    }
+
     async fn a_changed_database_makes_no_session_and_no_passkey(h: Harness) {
         let house = House::open(h).await;
         let opened = house.console().await;
@@ -328,13 +355,13 @@ on_both_engines! {
         }
         let opened = house.console().await;
         let mut authenticator = house.with_passkey(&opened, "one").await;
-        house.access.link_create(&house.admin().await, Role::Auditor).await.unwrap();
         let auditor = house.invite(Role::Auditor, 2).await;
         let token = house.sign_in(&auditor).await.unwrap();
         let other = house.access.session_code(&house.authenticate(&token).await.unwrap()).await.unwrap().into_inner();
         let other = house.access.session_by_code(&other.code, &house.near()).await.unwrap().into_inner();
         let mut theirs = house.with_passkey(&other, "two").await;
         // The auditor's passkey becomes the administrator's, by whoever writes to the database.
+        theirs.user = authenticator.user.clone();
         house.h.tamper(
             Realm::Data,
             "UPDATE passkey SET operator = (SELECT id FROM operator WHERE role = 'administrator') WHERE operator = \

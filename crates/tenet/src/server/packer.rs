@@ -38,14 +38,18 @@ impl Packer for Evidence {
             let proved = proved.await.map_err(|_| Problem::fault("proofs could not be made"))?;
             let (checkpoint, entries) = proved.map_err(|failure| told(&failure))?;
             let written = self.store.context().now();
-            let parts = pack::Parts {
-                document: &document,
-                assessed: &assessed,
-                stored: stored.as_ref(),
-                checkpoint,
-                entries,
-            };
-            pack::assemble(parts, &key, written).map_err(|failure| told(&failure))
+            let made = tokio::task::spawn_blocking(move || {
+                let parts = pack::Parts {
+                    document: &document,
+                    assessed: &assessed,
+                    stored: stored.as_ref(),
+                    checkpoint,
+                    entries,
+                };
+                pack::assemble(parts, &key, written)
+            });
+            let made = made.await.map_err(|_| Problem::fault("the archive could not be made"))?;
+            made.map_err(|failure| told(&failure))
         })
     }
 }
@@ -80,6 +84,9 @@ impl Evidence {
                 ..EventQuery::default()
             };
             indices.extend(self.found(by, &query).await?);
+            if indices.len() > pack::MAX_EVENTS {
+                return Err(Problem::fault("more events than an archive holds"));
+            }
         }
         for check in &assessed.assessment.checks {
             for one in [&check.observation, &check.could_not_tell].into_iter().flatten() {

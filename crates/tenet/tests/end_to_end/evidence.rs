@@ -39,7 +39,7 @@ fn drills_are_refused_and_recorded() {
     assert_eq!(names, ["policy-acknowledged", "policy-uncontradicted"], "{failed:?}");
     let seen = checks(&world);
     let drills: Vec<_> = seen.iter().filter(|(id, _)| id.starts_with("drill-")).collect();
-    assert_eq!(drills.len(), 10);
+    assert_eq!(drills.len(), 11);
     for (id, drill) in drills {
         assert_eq!(text(drill, "/state"), "satisfied", "{id}: {drill}");
         assert!(drill["observation"]["examined"].as_u64().unwrap() > 0, "{id} looked at nothing");

@@ -213,7 +213,11 @@ fn a_database_that_was_rolled_back_is_recognised_and_its_log_taken_back_from_the
     let entries = world.json(&["log", "show", "--limit", "500"]);
     let entries = entries.as_array().unwrap();
     let has = |activity: &str| entries.iter().filter(|entry| text(entry, "/activity") == activity).count();
-    assert_eq!((has("log.recover"), has("account.create")), (1, 3), "what was lost is in the log again");
+    // The server makes accounts of its own, for its drills.
+    let by_people = |entry: &&Value| text(entry, "/actor").starts_with("opr_");
+    let made = |entry: &&Value| text(entry, "/activity") == "account.create";
+    let made = entries.iter().filter(made).filter(by_people).count();
+    assert_eq!((has("log.recover"), made), (1, 3), "what was lost is in the log again");
     assert!(has("log.fork") >= 1);
     // The accounts themselves were in the database that is gone: the log says so, and the server has none.
     assert_eq!(world.json(&["account", "list"]).as_array().map(Vec::len), Some(0));

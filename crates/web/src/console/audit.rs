@@ -7,12 +7,17 @@ use askama::Template;
 use axum::{
     body::Body,
     extract::State,
-    http::{HeaderValue, header},
+    http::{HeaderMap, HeaderValue, header},
     response::Response,
 };
 use base::Timestamp;
 
-use super::{frame::Frame, page::Page, policy::AsOf, visitor::Visitor};
+use super::{
+    frame::Frame,
+    page::Page,
+    policy::AsOf,
+    visitor::{Visitor, same_site},
+};
 use crate::{
     App,
     extract::Query,
@@ -62,15 +67,18 @@ pub(crate) async fn show(State(app): State<App>, visitor: Visitor) -> Result<Pag
 pub(crate) async fn pack(
     State(app): State<App>,
     visitor: Visitor,
+    headers: HeaderMap,
     Query(AsOf { at }): Query<AsOf>,
 ) -> Result<Response, Problem> {
+    same_site(&headers)?;
     // The end of today is meant as now.
     let now = app.now();
     let at = at.filter(|at| *at <= now || at.to_string().get(..10) != now.to_string().get(..10));
     let packer = app.packer();
     let packer = packer.ok_or_else(|| Problem::http(Http::Route, "this server makes no archives"))?;
-    let place = app.watchers().try_acquire_owned();
-    let _place = place.map_err(|_| Problem::http(Http::Busy, "more is asked for than is made at once"))?;
+    let place = app.packing().try_acquire_owned();
+    let _place =
+        place.map_err(|_| Problem::http(Http::Busy, "an archive is being made: try again in a moment"))?;
     let bytes = packer.pack(&visitor.principal, at).await?;
     let day = at.unwrap_or(now).to_string().get(..10).unwrap_or_default().to_owned();
     let mut response = Response::new(Body::from(bytes));

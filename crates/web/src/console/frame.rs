@@ -37,7 +37,7 @@ const ALL: &[Role] = &Role::ALL;
 const LOOKING: &[Role] = &[Role::Administrator, Role::Security, Role::Auditor];
 const CONNECTING: &[Role] = &[Role::Administrator, Role::Security, Role::Auditor, Role::Engineer];
 
-const LINKS: [Link; 12] = [
+const LINKS: [Link; 13] = [
     Link { path: "/", text: "Policy", group: "Policy", roles: ALL },
     Link { path: "/versions", text: "Versions", group: "", roles: ALL },
     Link { path: "/findings", text: "Findings", group: "Evidence", roles: ALL },
@@ -48,6 +48,7 @@ const LINKS: [Link; 12] = [
     Link { path: "/audit", text: "Auditor's room", group: "", roles: LOOKING },
     Link { path: "/accounts", text: "Accounts", group: "Platform", roles: CONNECTING },
     Link { path: "/keys", text: "Keys", group: "", roles: CONNECTING },
+    Link { path: "/deletions", text: "Deletion", group: "", roles: LOOKING },
     Link { path: "/people", text: "People", group: "", roles: LOOKING },
     Link { path: "/me", text: "Your sign-in", group: "You", roles: ALL },
 ];

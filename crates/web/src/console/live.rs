@@ -43,7 +43,7 @@ pub(crate) async fn live(State(app): State<App>, visitor: Visitor) -> Result<Res
     let place =
         place.map_err(|_| Problem::http(Http::Busy, "more pages are open than are kept up to date"))?;
     let ends = visitor.session.ends.min(app.now().plus(LONGEST));
-    let known = Some(app.watch().mark(&scope).await?);
+    let known = Some(app.mark(&scope).await?);
     let first = Watching { app, scope, known, quiet: 0, ends, _place: place };
     let pieces = stream::unfold(first, |mut watching| async move {
         loop {
@@ -51,7 +51,7 @@ pub(crate) async fn live(State(app): State<App>, visitor: Visitor) -> Result<Res
             if watching.app.is_stopping() || watching.app.now() >= watching.ends {
                 return None;
             }
-            let mark = watching.app.watch().mark(&watching.scope).await.ok();
+            let mark = watching.app.mark(&watching.scope).await.ok();
             if mark.is_some() && mark != watching.known {
                 watching.known = mark;
                 watching.quiet = 0;

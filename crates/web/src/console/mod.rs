@@ -7,6 +7,7 @@ mod alarms;
 mod assets;
 mod audit;
 mod check;
+mod deletions;
 mod enrol;
 mod exceptions;
 mod findings;
@@ -148,6 +149,7 @@ fn platform() -> Vec<Route> {
             .finds()
             .events(&[Did::AccountResume]),
         page("GET", "/keys", Visitor(Action::KeyStatus), keys::show).events(&[Did::KeyStatus]),
+        page("GET", "/deletions", Visitor(Action::LogRead), deletions::show).events(&[Did::LogSearch]),
         page("GET", "/people", Visitor(Action::OperatorList), people::show)
             .events(&[Did::OperatorList, Did::PolicyRead]),
         page("POST", "/people/invite", Visitor(Action::OperatorInvite), people::invite)

@@ -157,6 +157,7 @@ fn answer(form: &mut Pairs) -> PasskeyAnswer {
         client_data: part("client_data"),
         authenticator_data: part("authenticator_data"),
         signature: part("signature"),
+        user_handle: part("user_handle"),
     }
 }
 

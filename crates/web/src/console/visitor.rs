@@ -1,6 +1,6 @@
 //! Whoever is in a session of the console: by the cookie, and for a form that changes something by the token that stands in it.
 
-use access::{AccessError, Principal, Resource, Session, form_token};
+use access::{AccessError, Principal, Resource, Session, Use, form_token};
 use axum::{
     extract::{FromRequest, FromRequestParts, MatchedPath, Request},
     http::{HeaderMap, header, request::Parts},
@@ -10,17 +10,20 @@ use base::{Secret, constant_time_eq};
 use super::frame::Frame;
 use crate::{
     App,
-    caller::{admit, call, throttled},
+    caller::{admit, call, seat, throttled},
     extract::{Form, Pairs},
-    problem::Problem,
+    problem::{Http, Problem},
     request::RequestContext,
     route::Callers,
+    throttle::party,
 };
 
 /// The name of the cookie: bound to this host, by TLS alone.
 const COOKIE: &str = "__Host-tenet";
 /// Takes it back.
 pub(crate) const COOKIE_GONE: &str = "__Host-tenet=; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=0";
+/// What the console's own script sends where it reads a page again by itself.
+const BY_PAGE: &str = "x-tenet-page";
 /// The field of a form with its token.
 const TOKEN: &str = "form_token";
 
@@ -85,12 +88,23 @@ impl FromRequestParts<App> for Visitor {
             return Err(Problem::unauthenticated("session-missing", "sign in first"));
         };
         let call = call(&context, info.subsystem);
-        let established = app.access().authenticate_session(&secret, &call).await;
+        let use_of = match parts.headers.contains_key(BY_PAGE) || info.streams {
+            true => Use::ByPage,
+            false => Use::ByPerson,
+        };
+        let established = app.access().authenticate_session(&secret, &call, use_of).await;
         let (principal, session) = established.map_err(|error: AccessError| {
+            let failed = matches!(error, AccessError::NoSession | AccessError::Throttled { .. });
+            if failed && let Err(seconds) = app.bearer_failures().admit(&party(context.peer)) {
+                app.metrics().refused("bearer-failures");
+                let detail = "too many requests without a valid session come from this address";
+                return Problem::http(Http::Rate, detail).retry_after(seconds);
+            }
             let retry = error.retry_after();
             throttled(error.into(), retry)
         })?;
         admit(app, &principal).await?;
+        seat(app, &context, &principal).await?;
         // What the page is listed for; whatever it then does asks again, with what it is done to.
         let Callers::Visitor(action) = info.callers else {
             return Err(Problem::internal("a page for visitors is listed for others"));

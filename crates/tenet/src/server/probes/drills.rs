@@ -145,7 +145,9 @@ pub(super) async fn weak_session(grounds: &Grounds, scope: &SystemScope) -> Look
     Ok(Sight::counted(
         2,
         failed,
-        format!("a code's session from a public address: {outside}; an account without a fresh proof: {stale}"),
+        format!(
+            "a code's session from a public address: {outside}; an account without a fresh proof: {stale}"
+        ),
     ))
 }
 

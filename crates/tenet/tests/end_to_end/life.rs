@@ -30,7 +30,7 @@ fn a_server_that_was_killed_is_noticed_and_nothing_acknowledged_is_lost() {
         ("server.start", 2),
         ("server.crash-detected", 1),
         ("config.load", 2),
-        ("schema.migrate", 5),
+        ("schema.migrate", 6),
         ("listener.open", 2),
         ("log.key-read", 2),
     ] {

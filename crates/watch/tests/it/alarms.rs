@@ -359,7 +359,8 @@ on_both_engines! {
         let now = post.house.now();
         let at = |days| now.plus(Duration::from_days(days));
         let auditor = post.house.by(&eve).await;
-        assert_eq!(post.alarms.list(&auditor, false, None, 10).await.unwrap().items, [alarm.clone()]);
+        let standing = post.alarms.list(&auditor, false, None, 10).await.unwrap().items;
+        assert_eq!(standing, std::slice::from_ref(&alarm));
         assert_eq!(post.alarms.show(&auditor, alarm.id).await.unwrap().deliveries.len(), 3);
         assert_eq!(post.alarms.routes(&auditor).await.unwrap().len(), 3);
         for denied in [

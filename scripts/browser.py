@@ -180,8 +180,15 @@ def auditor(ann, browser):
     """Sees everything, changes nothing."""
     eve = Person(browser, "Eve Lind")
     eve.join(invited(ann, "auditor"))
-    for path in ("/events", "/people", "/findings", "/reviews", "/keys", "/accounts", "/exceptions"):
+    for path in ("/events", "/people", "/findings", "/reviews", "/keys", "/accounts", "/exceptions", "/audit"):
         eve.look(path)
+    # The archive, checked by a program that never saw the server, with a key that came another way.
+    eve.go("/audit")
+    with eve.page.expect_download() as download:
+        eve.button("Download the archive")
+    archive = WORK / "evidence.zip"
+    download.value.save_as(archive)
+    tenet("evidence", "verify", str(archive), "--key", tenet("log", "key", profile="operator")["key"])
     eve.go("/accounts")
     assert eve.page.get_by_role("button", name="Open the account").count() == 0
     ann.go("/people")
@@ -223,6 +230,7 @@ def main():
         pages = {
             "/": "policy", "/clauses/CD-8": "clause", "/versions": "versions", "/versions/1": "version", "/setup": "setup",
             "/findings": "findings", "/exceptions": "exceptions", "/events": "events", "/reviews": "reviews",
+            "/alarms": "alarms", "/audit": "audit", "/deletions": "deletions", "/checks/log-keeps-up": "check",
             "/accounts": "accounts", "/keys": "keys", "/people": "people", "/me": "me",
         }
         for path, name in pages.items():

@@ -36,7 +36,7 @@ impl When {
 impl fmt::Display for When {
     /// `3 minutes ago`, `in 2 days`, or the day if that is far away.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let seconds = self.at.since(self.now).seconds();
+        let seconds = (self.at.micros() - self.now.micros()) / 1_000_000;
         let (size, is_past) = (seconds.abs(), seconds <= 0);
         if size < 45 {
             return f.write_str("just now");

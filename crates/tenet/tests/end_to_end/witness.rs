@@ -220,7 +220,9 @@ fn a_database_that_was_rolled_back_is_recognised_and_its_log_taken_back_from_the
     assert_eq!((has("log.recover"), made), (1, 3), "what was lost is in the log again");
     assert!(has("log.fork") >= 1);
     // The accounts themselves were in the database that is gone: the log says so, and the server has none.
-    assert_eq!(world.json(&["account", "list"]).as_array().map(Vec::len), Some(0));
+    let accounts = world.json(&["account", "list"]);
+    let of_people = |account: &&Value| !text(account, "/name").starts_with("Tenet drill");
+    assert_eq!(accounts.as_array().unwrap().iter().filter(of_people).count(), 0, "{accounts}");
     assert_eq!(server.stop(), 0);
     world.json(&["log", "verify", &witness.copy(), "--key", &key]);
 }

@@ -72,7 +72,7 @@ fn policy() -> Vec<Route> {
             .events(&[Did::EvidenceRead, Did::PolicyRead]),
         page("GET", "/clauses/{clause}", Visitor(Action::EvidenceRead), policy::clause)
             .finds()
-            .events(&[Did::EvidenceRead]),
+            .events(&[Did::EvidenceRead, Did::PolicyRead]),
         page("GET", "/versions", Visitor(Action::PolicyRead), versions::list).events(&[Did::PolicyRead]),
         page("GET", "/versions/{version}", Visitor(Action::PolicyRead), versions::show)
             .finds()

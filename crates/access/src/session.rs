@@ -312,7 +312,8 @@ impl Access {
         let statement = platform!("UPDATE console_session SET seen_at = $2 WHERE id = $1 AND seen_at < $2");
         let mut tx = self.0.store.system(scope).await?;
         tx.execute(statement, &[(&session).into(), scope.now().into()]).await?;
-        Ok(tx.commit((), act(Activity::SessionContinue, session)).await?.into_inner())
+        tx.commit((), act(Activity::SessionContinue, session)).await?.into_inner();
+        Ok(())
     }
 
     /// Stores that an operator proved once more who it is.

@@ -3,10 +3,14 @@
 browser.py TENET LINK WORK [SCREENSHOTS]
 """
 
+import base64
+import hmac
 import json
 import os
+import struct
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 from axe_playwright_python.sync_playwright import Axe
@@ -176,6 +180,83 @@ def by_code(browser):
     carl.sign_in()
 
 
+def app_code(secret, ahead=0):
+    """What an authenticator app shows; `ahead`: that many periods from now."""
+    key = base64.b32decode(secret.replace(" ", ""))
+    digest = hmac.new(key, struct.pack(">Q", int(time.time()) // 30 + ahead), "sha1").digest()
+    at = digest[-1] & 15
+    return f"{(struct.unpack('>I', digest[at:at + 4])[0] & 0x7FFFFFFF) % 1_000_000:06}"
+
+
+def by_password(ann, browser):
+    """Who has no passkey joins with a password and an app, and is in again with the app's next code."""
+    fay = Person(browser, "Fay Moreau")
+    page = fay.page
+    page.goto(invited(ann, "employee"))
+    page.get_by_label("Your name").fill(fay.name)
+    page.get_by_text("A password and an app").click()
+    secret = page.locator(".code.secret").inner_text()
+    page.get_by_label("The name that you sign in by").fill("fay.moreau")
+    page.get_by_label("Password", exact=False).fill("fay moreau fay moreau")
+    page.get_by_label("The code that the app shows now").fill(app_code(secret))
+    fay.button("Join with password and code")
+    expect(page.get_by_role("alert")).to_contain_text("easy to guess")
+    page.goto(invited(ann, "employee"))
+    page.get_by_label("Your name").fill(fay.name)
+    page.get_by_text("A password and an app").click()
+    secret = page.locator(".code.secret").inner_text()
+    page.get_by_label("The name that you sign in by").fill("fay.moreau")
+    page.get_by_label("Password", exact=False).fill("seventeen quiet lamps walk north")
+    page.get_by_label("The code that the app shows now").fill(app_code(secret))
+    fay.button("Join with password and code")
+    expect(page.get_by_role("heading", level=1)).to_contain_text("Data Protection Policy")
+    fay.look("/me")
+    expect(page.locator("main")).to_contain_text("fay.moreau")
+    fay.sign_out()
+    for password, code in (("wrong", app_code(secret, 1)), ("seventeen quiet lamps walk north", app_code(secret, 1))):
+        if page.get_by_label("Name").is_hidden():
+            page.get_by_text("Password and code of an app").click()
+        page.get_by_label("Name").fill("fay.moreau")
+        page.get_by_label("Password", exact=True).fill(password)
+        page.get_by_label("Code of the app").fill(code)
+        fay.button("Sign in with password and code")
+        if password == "wrong":
+            expect(page.get_by_role("alert")).to_contain_text("is not right")
+    expect(page.get_by_role("heading", level=1)).to_contain_text("Data Protection Policy")
+
+
+def at_provider(page):
+    """Says at the company's provider who one is."""
+    page.locator("input[name=login]").fill("dana")
+    page.locator("input[name=login]").press("Enter")
+    page.locator("input[name=password]").fill("correct horse battery")
+    page.locator("input[name=password]").press("Enter")
+
+
+def by_provider(ann, browser):
+    """Who works at the company joins by its sign-in, is in again by it, and proves there who it is."""
+    gus = Person(browser, "Dana Diaz")
+    page = gus.page
+    page.goto(invited(ann, "security"))
+    page.get_by_label("Your name").fill(gus.name)
+    gus.button("Join with Example")
+    at_provider(page)
+    expect(page.get_by_role("heading", level=1)).to_contain_text("Data Protection Policy")
+    assert "code=" not in page.url and "state=" not in page.url, page.url
+    gus.look("/me", "me-provider")
+    gus.sign_out()
+    gus.button("Sign in with Example")
+    expect(page.get_by_role("heading", level=1)).to_contain_text("Data Protection Policy")
+    gus.go("/prove?next=/me")
+    gus.button("Prove it with Example")
+    at_provider(page)
+    gus.done("Go on with what")
+    # Somebody else who comes back with what was meant for another browser gets nothing.
+    ivy = Person(browser, "Ivy")
+    ivy.page.goto(f"{ADDRESS}/sign-in/back?state=x&code=y")
+    expect(ivy.page.get_by_role("alert")).to_contain_text("did not say who you are")
+
+
 def auditor(ann, browser):
     """Sees everything, changes nothing."""
     eve = Person(browser, "Eve Lind")
@@ -223,6 +304,8 @@ def main():
         to_evidence(ann)
         step_up(ann)
         by_code(browser)
+        by_password(ann, browser)
+        by_provider(ann, browser)
         auditor(ann, browser)
         forged(ann)
         ann.sign_out()
@@ -231,12 +314,13 @@ def main():
             "/": "policy", "/clauses/CD-8": "clause", "/versions": "versions", "/versions/1": "version", "/setup": "setup",
             "/findings": "findings", "/exceptions": "exceptions", "/events": "events", "/reviews": "reviews",
             "/alarms": "alarms", "/audit": "audit", "/deletions": "deletions", "/checks/log-keeps-up": "check",
-            "/accounts": "accounts", "/keys": "keys", "/people": "people", "/me": "me",
+            "/accounts": "accounts", "/keys": "keys", "/people": "people", "/me": "me", "/me/password": "password",
         }
         for path, name in pages.items():
             ann.look(path, name)
         dark = Person(browser, "Dark", color_scheme="dark")
         dark.look("/sign-in", "sign-in-dark")
+        dark.look("/enrol", "enrol-dark")
         dark.context.add_cookies(ann.context.cookies())
         for path, name in pages.items():
             dark.look(path, f"{name}-dark")

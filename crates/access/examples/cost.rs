@@ -98,6 +98,7 @@ async fn open(h: &Harness) -> Access {
         token_endpoints: vec![format!("{ISSUER}/v1/token")],
         scheme: Scheme::default(),
         throttle: access::ThrottleLimits::default(),
+        sign_in: access::SignIn::default(),
     };
     let mint = h.another_mint().await;
     Access::open(h.data.clone(), mint, keys.expect("keys"), h.context.clone(), config).await.expect("access")

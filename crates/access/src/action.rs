@@ -108,6 +108,8 @@ actions! {
     ClientRevoke "client.revoke" Platform;
     SessionOpen "session.open" Platform;
     PasskeyManage "passkey.manage" Platform;
+    PasswordManage "password.manage" Platform;
+    IdentityManage "identity.manage" Platform;
     OperatorInvite "operator.invite" Platform;
     OperatorList "operator.list" Platform;
     OperatorRevoke "operator.revoke" Platform;
@@ -166,6 +168,8 @@ impl Action {
                     | Self::ClientRevoke
                     | Self::OperatorRevoke
                     | Self::PasskeyManage
+                    | Self::PasswordManage
+                    | Self::IdentityManage
                     | Self::SafeguardApprove
                     | Self::LogSource
                     | Self::ReviewSign

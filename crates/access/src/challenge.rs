@@ -9,11 +9,13 @@ use store::{SystemTx, platform};
 
 use crate::{
     Access, AccessError,
-    jws::{decode, encode, sha256},
+    jws::{decode, encode, framed_mac, sha256},
 };
 
 /// How long a challenge of a ceremony may be answered.
 pub const CHALLENGE_LIFE: Duration = Duration::from_seconds(5 * 60);
+/// How long a form may take that somebody fills in by hand.
+const FORM_LIFE: Duration = Duration::from_seconds(15 * 60);
 /// How long a code that opens the console works.
 pub const CODE_LIFE: Duration = Duration::from_seconds(2 * 60);
 
@@ -31,12 +33,24 @@ pub enum Purpose {
     Prove = 4,
     /// Opening the console from the command line, by that operator.
     Code = 5,
+    /// Setting a password with an authenticator app, by that operator.
+    Password = 6,
+    /// Signing in at the company's provider of identities, by anybody.
+    ProviderSignIn = 7,
+    /// Adding who one is there, by that operator.
+    ProviderAdd = 8,
+    /// Becoming an operator as who one is there.
+    ProviderEnrol = 9,
+    /// Proving there once more who one is, by that operator.
+    ProviderProve = 10,
 }
 
 impl Purpose {
     const fn life(self) -> Duration {
         match self {
             Self::Code => CODE_LIFE,
+            // People scan a picture, and look for their telephone.
+            Self::Enrol | Self::Password => FORM_LIFE,
             _ => CHALLENGE_LIFE,
         }
     }
@@ -51,6 +65,8 @@ const SEAL_BYTES: usize = 32;
 pub(crate) struct Challenge {
     /// Whom it is for: zeros for anybody.
     pub(crate) operator: OperatorId,
+    /// When it was handed out.
+    pub(crate) made: Timestamp,
     expires: Timestamp,
     replay: [u8; 32],
 }
@@ -66,14 +82,7 @@ impl Seals {
 
     /// Of parts, each with its length.
     pub(crate) fn seal(&self, kind: &str, parts: &[&[u8]]) -> [u8; SEAL_BYTES] {
-        let mut context = hmac::Context::with_key(&self.0);
-        for part in std::iter::once(&kind.as_bytes()).chain(parts) {
-            context.update(&(part.len() as u64).to_be_bytes());
-            context.update(part);
-        }
-        let mut out = [0u8; SEAL_BYTES];
-        out.iter_mut().zip(context.sign().as_ref()).for_each(|(to, from)| *to = *from);
-        out
+        framed_mac(&self.0, kind, parts)
     }
 }
 
@@ -109,11 +118,17 @@ impl Access {
         let expires = Timestamp::from_micros(i64::from_be_bytes(*expires));
         let good = *kind == purpose as u8 && self.0.context.now() < expires;
         let operator = OperatorId::from_bytes(*operator);
-        good.then(|| Challenge { operator, expires, replay: sha256(body) })
+        let made = Timestamp::from_micros(expires.micros().saturating_sub(purpose.life().micros()));
+        good.then(|| Challenge { operator, made, expires, replay: sha256(body) })
     }
 }
 
 impl Challenge {
+    /// What is its own: unknown to nobody who has it.
+    pub(crate) const fn mark(&self) -> &[u8; 32] {
+        &self.replay
+    }
+
     /// Spends it, in the transaction of what it is for: no if it was spent before.
     pub(crate) async fn spend(&self, tx: &mut SystemTx, now: Timestamp) -> Result<bool, AccessError> {
         let spend = platform!(

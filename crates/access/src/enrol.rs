@@ -1,7 +1,7 @@
 //! Becoming an operator: the secret of a link, once, and a public key whose private half never leaves the
-//! operator's machine; or a passkey, in a browser.
+//! operator's machine; or in a browser a passkey, a password with an app, or the word of the company's provider of identities.
 
-use base::{Actor, Fault as _, OperatorId, PasskeyId, Secret, Timestamp};
+use base::{Actor, Fault as _, IdentityId, OperatorId, PasskeyId, PasswordId, Secret, Timestamp};
 use ledger::{Act, Activity, ObjectRef};
 use store::{Committed, StoreError, SystemTx, Value, Witnessing, platform};
 
@@ -9,13 +9,15 @@ use crate::{
     Access, AccessError, Operator, PublicKey, Role,
     account::check_name,
     authorize::{unwitnessed, weakened},
-    challenge::Purpose,
+    challenge::{Challenge, Purpose},
     credential::SecretHash,
     explained::Given,
+    identity::{IdentityEnrolment, Person},
     link_create::{self, has_administrator},
     operator::hold,
     origin::Call,
     passkey::Registration,
+    password::{self, NewPassword},
     refuse::Failure,
     session::{Method, NewSession, OpenedSession},
     webauthn::Created,
@@ -43,10 +45,32 @@ pub struct PasskeyEnrolment {
     pub registration: Registration,
 }
 
+/// What somebody who enrols in a browser without a passkey brings.
+#[derive(Clone, Debug)]
+pub struct PasswordEnrolment {
+    /// The secret of the link.
+    pub secret: Secret<String>,
+    /// The operator's name.
+    pub name: String,
+    /// The password, for a challenge of [`Purpose::Enrol`].
+    pub password: NewPassword,
+}
+
 /// What an operator proves itself with from here on.
 enum Proof {
     Key(PublicKey),
     Passkey(PasskeyId, Created),
+    Password(PasswordId, password::Made),
+    Identity(IdentityId, Person),
+}
+
+/// Somebody who enrols in a browser.
+struct Beginning<'a> {
+    link: Usable,
+    name: &'a str,
+    method: Method,
+    challenge: Challenge,
+    proof: Proof,
 }
 
 /// A link that can be used, and what the log says that it gives.
@@ -81,33 +105,101 @@ impl Access {
         let (created, challenge) = match enrolment.registration.check(self, Purpose::Enrol) {
             Ok(checked) => checked,
             Err(fault) => {
-                let object = ObjectRef::new("operator", "-");
-                let act = Act::refused(Activity::OperatorEnrol, object, fault.reason(), None);
-                self.record_refusal(None, act, call, now).await?;
-                return Err(AccessError::PasskeyInvalid);
+                return Err(self.not_enrolled(fault.reason(), AccessError::PasskeyInvalid, call, now).await);
             }
         };
+        let proof = Proof::Passkey(PasskeyId::new(&self.0.context)?, created);
         // The browser gave the passkey to just this one.
+        let beginning = Beginning { link, name: &enrolment.name, method: Method::Passkey, challenge, proof };
+        self.enrol_into_session(beginning, call, now).await
+    }
+
+    /// The same with a password and an authenticator app.
+    pub async fn enrol_by_password(
+        &self,
+        enrolment: PasswordEnrolment,
+        call: &Call,
+    ) -> Result<Committed<OpenedSession>, AccessError> {
+        let now = self.0.context.now();
+        let link = self.link(&enrolment.secret, call, now).await?;
+        if Method::Password.is_too_weak_from(call.peer.address) {
+            let reason = "stronger-sign-in-needed";
+            return Err(self.not_enrolled(reason, AccessError::StrongerSignIn, call, now).await);
+        }
+        let made = self.make_password(Purpose::Enrol, &enrolment.password, &enrolment.name, now).await;
+        let made = match made {
+            Ok(made) => made,
+            Err(error) => return Err(self.not_enrolled(error.code(), error, call, now).await),
+        };
+        let challenge = made.challenge.clone();
+        let proof = Proof::Password(PasswordId::new(&self.0.context)?, made);
+        let beginning = Beginning { link, name: &enrolment.name, method: Method::Password, challenge, proof };
+        self.enrol_into_session(beginning, call, now).await
+    }
+
+    /// The same as somebody whom the company's provider of identities knows.
+    pub async fn enrol_by_provider(
+        &self,
+        enrolment: IdentityEnrolment,
+        call: &Call,
+    ) -> Result<Committed<OpenedSession>, AccessError> {
+        let now = self.0.context.now();
+        let link = self.link(&enrolment.secret, call, now).await?;
+        let person = match self.person(enrolment.answer, Purpose::ProviderEnrol, now).await? {
+            Ok(person) => person,
+            Err(reason) => {
+                return Err(self.not_enrolled(reason, AccessError::ProviderInvalid, call, now).await);
+            }
+        };
+        if person.method().is_too_weak_from(call.peer.address) {
+            let reason = "stronger-sign-in-needed";
+            return Err(self.not_enrolled(reason, AccessError::StrongerSignIn, call, now).await);
+        }
+        let (challenge, method) = (person.challenge.clone(), person.method());
+        let proof = Proof::Identity(IdentityId::new(&self.0.context)?, person);
+        let beginning = Beginning { link, name: &enrolment.name, method, challenge, proof };
+        self.enrol_into_session(beginning, call, now).await
+    }
+
+    /// Whether a link can be used now: before somebody is sent elsewhere with it. A failure counts as one to use it.
+    pub async fn enrolment_open(&self, secret: &Secret<String>, call: &Call) -> Result<(), AccessError> {
+        self.link(secret, call, self.0.context.now()).await.map(|_| ())
+    }
+
+    async fn not_enrolled(
+        &self,
+        reason: &'static str,
+        error: AccessError,
+        call: &Call,
+        now: Timestamp,
+    ) -> AccessError {
+        let act = Act::refused(Activity::OperatorEnrol, ObjectRef::new("operator", "-"), reason, None);
+        match self.record_refusal(None, act, call, now).await {
+            Ok(()) => error,
+            Err(unrecorded) => unrecorded,
+        }
+    }
+
+    /// Enrols whom a challenge is of, and opens a session.
+    async fn enrol_into_session(
+        &self,
+        Beginning { link, name, method, challenge, proof }: Beginning<'_>,
+        call: &Call,
+        now: Timestamp,
+    ) -> Result<Committed<OpenedSession>, AccessError> {
         let operator = challenge.operator;
-        self.may_enrol(operator, &enrolment.name, call, now).await?;
-        let (mut tx, made) = self.begin_enrolment(&link, operator, &enrolment.name, call, now).await?;
+        self.may_enrol(operator, name, call, now).await?;
+        let (mut tx, made) = self.begin_enrolment(&link, operator, name, call, now).await?;
         if !challenge.spend(&mut tx, now).await? {
             drop(tx);
             let object = ObjectRef::new("operator", operator);
             let act = Act::refused(Activity::OperatorEnrol, object, "challenge-spent", None);
             self.record_refusal(None, act, call, now).await?;
-            return Err(AccessError::PasskeyInvalid);
+            return Err(method.invalid());
         }
-        let proof = Proof::Passkey(PasskeyId::new(&self.0.context)?, created);
         let acts = self.add_operator(&mut tx, &link, &made, &proof).await;
         let (mut tx, mut acts) = enrolled(tx, operator, acts).await?;
-        let new = NewSession {
-            operator,
-            name: made.name,
-            role: made.role,
-            method: Method::Passkey,
-            access_ends: made.ends,
-        };
+        let new = NewSession { operator, name: made.name, role: made.role, method, access_ends: made.ends };
         let (opened, begun) = self.add_session(&mut tx, new, now).await?;
         acts.extend(begun);
         Ok(tx.commit_all(opened, acts).await?)
@@ -187,7 +279,7 @@ impl Access {
         );
         let key = match proof {
             Proof::Key(key) => Some(key.as_bytes()),
-            Proof::Passkey(..) => None,
+            Proof::Passkey(..) | Proof::Password(..) | Proof::Identity(..) => None,
         };
         let values = [
             (&made.id).into(),
@@ -218,6 +310,12 @@ impl Access {
                 let added =
                     self.add_passkey(tx, (*id, made.id), "First passkey", created, made.enrolled).await?;
                 vec![act, added]
+            }
+            Proof::Password(id, password) => {
+                vec![act, self.add_password(tx, (*id, made.id), password, made.enrolled).await?]
+            }
+            Proof::Identity(id, person) => {
+                vec![act, self.add_identity(tx, (*id, made.id), person, made.enrolled).await?]
             }
         })
     }
@@ -287,10 +385,10 @@ async fn enrolled(
 ) -> Result<(SystemTx, Vec<Act>), AccessError> {
     match acts {
         Ok(acts) => Ok((tx, acts)),
-        Err(AccessError::KeyTaken) => {
+        Err(error @ (AccessError::KeyTaken | AccessError::LoginTaken | AccessError::IdentityTaken)) => {
             let object = ObjectRef::new("operator", operator);
-            tx.refuse(Act::refused(Activity::OperatorEnrol, object, "key-taken", None)).await?;
-            Err(AccessError::KeyTaken)
+            tx.refuse(Act::refused(Activity::OperatorEnrol, object, error.code(), None)).await?;
+            Err(error)
         }
         Err(error) => Err(error),
     }

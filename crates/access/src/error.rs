@@ -30,6 +30,31 @@ pub enum AccessError {
     /// A passkey that opens nothing.
     #[error("the passkey is not valid here: try again, or sign in another way")]
     PasskeyInvalid,
+    /// A name, a password and a code of which one at least is wrong: nobody is told which.
+    #[error(
+        "the name, the password or the code is not right: the code is the one that your app shows now, and works once"
+    )]
+    PasswordInvalid,
+    /// The company's provider of identities did not say who it is, or not to us.
+    #[error("your company's sign-in did not say who you are: start again here")]
+    ProviderInvalid,
+    /// It did, and nobody here is that.
+    #[error(
+        "your company's sign-in knows you, and here nobody is linked with you: ask an administrator for a link, or sign in another way and add it at `Your sign-in`"
+    )]
+    IdentityUnknown,
+    /// It does not answer.
+    #[error("your company's sign-in does not answer: try again, or sign in another way")]
+    ProviderUnreachable,
+    /// Somebody else signs in by that name.
+    #[error("somebody else signs in by that name: choose another")]
+    LoginTaken,
+    /// Somebody here is that at the provider.
+    #[error("that person of your company's sign-in is linked here already")]
+    IdentityTaken,
+    /// Another way in is switched off, or was never on.
+    #[error("this way to sign in is not offered here: use another")]
+    WayOff,
     /// Whoever asks for a token did not prove who it is.
     #[error("the client's credentials are not valid")]
     InvalidClient,
@@ -141,12 +166,18 @@ impl AccessError {
     pub const fn oauth_code(&self) -> &'static str {
         match self {
             Self::Unauthenticated => "invalid_token",
-            Self::InvalidClient | Self::NoSession | Self::CodeInvalid | Self::PasskeyInvalid => {
-                "invalid_client"
-            }
-            Self::Suspended | Self::Denied { .. } | Self::StrongerSignIn | Self::ProofNeeded => {
-                "unauthorized_client"
-            }
+            Self::InvalidClient
+            | Self::NoSession
+            | Self::CodeInvalid
+            | Self::PasskeyInvalid
+            | Self::PasswordInvalid
+            | Self::ProviderInvalid
+            | Self::IdentityUnknown => "invalid_client",
+            Self::Suspended
+            | Self::Denied { .. }
+            | Self::StrongerSignIn
+            | Self::ProofNeeded
+            | Self::WayOff => "unauthorized_client",
             Self::UnsupportedGrant => "unsupported_grant_type",
             Self::UnknownScope(_) | Self::InvalidScope(_) => "invalid_scope",
             Self::InvalidAccount => "invalid_grant",
@@ -161,9 +192,13 @@ impl AccessError {
             | Self::ReviewedAlready
             | Self::NameTaken
             | Self::KeyTaken
+            | Self::LoginTaken
+            | Self::IdentityTaken
             | Self::NotFound(_)
             | Self::Invalid { .. } => "invalid_request",
-            Self::Unwitnessed { .. } | Self::Weakened => "temporarily_unavailable",
+            Self::Unwitnessed { .. } | Self::Weakened | Self::ProviderUnreachable => {
+                "temporarily_unavailable"
+            }
             Self::Policy(_) | Self::Store(_) | Self::Keys(_) | Self::Entropy(_) | Self::Internal(_) => {
                 "server_error"
             }
@@ -187,14 +222,18 @@ impl Fault for AccessError {
             | Self::LinkInvalid
             | Self::NoSession
             | Self::CodeInvalid
-            | Self::PasskeyInvalid => Kind::Unauthenticated,
+            | Self::PasskeyInvalid
+            | Self::PasswordInvalid
+            | Self::ProviderInvalid
+            | Self::IdentityUnknown => Kind::Unauthenticated,
             Self::Suspended
             | Self::Denied { .. }
             | Self::OwnAct
             | Self::OwnTrail
             | Self::Weakened
             | Self::StrongerSignIn
-            | Self::ProofNeeded => Kind::Denied,
+            | Self::ProofNeeded
+            | Self::WayOff => Kind::Denied,
             Self::InvalidRequest(_)
             | Self::UnsupportedGrant
             | Self::UnknownScope(_)
@@ -206,10 +245,12 @@ impl Fault for AccessError {
             Self::LastAdministrator
             | Self::NameTaken
             | Self::KeyTaken
+            | Self::LoginTaken
+            | Self::IdentityTaken
             | Self::ReviewedAlready
             | Self::ApprovedAlready => Kind::Conflict,
             Self::NotFound(_) => Kind::NotFound,
-            Self::Unwitnessed { .. } => Kind::Unavailable,
+            Self::Unwitnessed { .. } | Self::ProviderUnreachable => Kind::Unavailable,
             Self::Store(error) => error.kind(),
             Self::Keys(error) => error.kind(),
             Self::Policy(_) | Self::Entropy(_) | Self::Internal(_) => Kind::Internal,
@@ -225,6 +266,13 @@ impl Fault for AccessError {
             Self::ProofNeeded => "proof-needed",
             Self::CodeInvalid => "code-invalid",
             Self::PasskeyInvalid => "passkey-invalid",
+            Self::PasswordInvalid => "password-invalid",
+            Self::ProviderInvalid => "provider-invalid",
+            Self::IdentityUnknown => "identity-unknown",
+            Self::ProviderUnreachable => "provider-unreachable",
+            Self::LoginTaken => "login-taken",
+            Self::IdentityTaken => "identity-taken",
+            Self::WayOff => "way-off",
             Self::Suspended => "account-suspended",
             Self::InvalidRequest(_) => "token-request-invalid",
             Self::UnsupportedGrant => "grant-unsupported",
@@ -308,6 +356,18 @@ mod tests {
             (AccessError::ProofNeeded, Kind::Denied, "proof-needed", "unauthorized_client"),
             (AccessError::CodeInvalid, Kind::Unauthenticated, "code-invalid", "invalid_client"),
             (AccessError::PasskeyInvalid, Kind::Unauthenticated, "passkey-invalid", "invalid_client"),
+            (AccessError::PasswordInvalid, Kind::Unauthenticated, "password-invalid", "invalid_client"),
+            (AccessError::ProviderInvalid, Kind::Unauthenticated, "provider-invalid", "invalid_client"),
+            (AccessError::IdentityUnknown, Kind::Unauthenticated, "identity-unknown", "invalid_client"),
+            (
+                AccessError::ProviderUnreachable,
+                Kind::Unavailable,
+                "provider-unreachable",
+                "temporarily_unavailable",
+            ),
+            (AccessError::LoginTaken, Kind::Conflict, "login-taken", "invalid_request"),
+            (AccessError::IdentityTaken, Kind::Conflict, "identity-taken", "invalid_request"),
+            (AccessError::WayOff, Kind::Denied, "way-off", "unauthorized_client"),
             (AccessError::Suspended, Kind::Denied, "account-suspended", "unauthorized_client"),
             (AccessError::InvalidRequest("x"), Kind::Invalid, "token-request-invalid", "invalid_request"),
             (AccessError::UnsupportedGrant, Kind::Invalid, "grant-unsupported", "unsupported_grant_type"),

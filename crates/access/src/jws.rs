@@ -2,7 +2,10 @@
 //! from the token: a header that does not say Ed25519 is refused before any key is looked up, so
 //! `none`, an HMAC under the public key, and keys carried by the token itself have no code to reach.
 
-use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
+use aws_lc_rs::{
+    hmac,
+    signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey},
+};
 use base::{Secret, constant_time_eq};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -209,6 +212,18 @@ pub(crate) fn sha256(bytes: &[u8]) -> [u8; 32] {
         *target = *byte;
     }
     hash
+}
+
+/// HMAC-SHA-256 over parts, each with its length, so that no two lists of parts are one message.
+pub(crate) fn framed_mac(key: &hmac::Key, kind: &str, parts: &[&[u8]]) -> [u8; 32] {
+    let mut context = hmac::Context::with_key(key);
+    for part in std::iter::once(&kind.as_bytes()).chain(parts) {
+        context.update(&(part.len() as u64).to_be_bytes());
+        context.update(part);
+    }
+    let mut out = [0u8; 32];
+    out.iter_mut().zip(context.sign().as_ref()).for_each(|(to, from)| *to = *from);
+    out
 }
 
 /// Whether `kid` is that key's id; an attacker learns nothing from the time it takes.

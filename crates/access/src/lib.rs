@@ -10,6 +10,7 @@ mod account_create;
 mod account_list;
 mod account_suspend;
 mod action;
+mod app_code;
 mod assertion;
 mod authenticate;
 mod authorize;
@@ -24,6 +25,8 @@ mod drill;
 mod enrol;
 mod error;
 mod explained;
+mod id_token;
+mod identity;
 mod jws;
 mod link_create;
 mod log_reconcile;
@@ -34,6 +37,7 @@ mod operator_list;
 mod operator_revoke;
 mod origin;
 mod passkey;
+mod password;
 mod policy;
 mod principal;
 mod protected;
@@ -49,6 +53,7 @@ mod sweep;
 mod throttle;
 mod token;
 mod verified;
+mod ways;
 mod webauthn;
 
 use std::sync::Arc;
@@ -60,6 +65,7 @@ use store::{Mint, Store, SystemScope};
 
 pub use account::{Account, MAX_NAME_CHARS};
 pub use action::{Action, Resource, ResourceKind};
+pub use app_code::AppSecret;
 pub use assertion::{ASSERTION_TYPE, Asserted, Assertion, AssertionFault, MAX_ASSERTION_LIFE};
 pub use authorize::Decision;
 pub use challenge::{CHALLENGE_LIFE, CODE_LIFE, Purpose};
@@ -67,14 +73,20 @@ pub use claims::{CLOCK_SKEW, Claims, Issuer, Subject, TOKEN_LIFE, TOKEN_TYPE, To
 pub use client::{Client, MAX_PAGE, Page};
 pub use client_create::{CreatedClient, NewClient, NewCredential};
 pub use drill::{DrillClient, Drilled};
-pub use enrol::{Enrolment, PasskeyEnrolment};
+pub use enrol::{Enrolment, PasskeyEnrolment, PasswordEnrolment};
 pub use error::AccessError;
+pub use id_token::{IdToken, IdTokenFault, MAX_ID_TOKEN_BYTES, Wanted, id_token};
+pub use identity::{
+    Identity, IdentityEnrolment, IdentityProvider, ProviderAnswer, ProviderAsked, ProviderFault,
+    ProviderFuture, ProviderInfo, Redemption,
+};
 pub use jws::{JwsError, MAX_TOKEN_BYTES, PUBLIC_KEY_BYTES, PublicKey, SeedError, SigningKey};
 pub use link_create::{EnrolmentLink, LINK_LIFE};
 pub use log_source::EventSource;
 pub use operator::{Operator, Role};
 pub use origin::{Call, Peer};
 pub use passkey::{MAX_PASSKEYS, Passkey, PasskeyAnswer, Registration};
+pub use password::{NewPassword, PASSWORD_CHARS, PasswordAnswer, PasswordWay};
 pub use policy::{MAX_RULINGS, PolicyError};
 pub use principal::{Principal, PrincipalKind};
 pub use review::{MAX_NOTE_CHARS, Review, ReviewState, Verdict};
@@ -87,6 +99,9 @@ pub use throttle::{Limit, ThrottleLimits, Throttled};
 pub use token::{Credential, IssuedToken, TokenRequest};
 pub use verified::MAX_VERIFIED_TOKENS;
 pub use webauthn::{ALGORITHMS, WebauthnFault, asserted, created, party_of};
+
+/// Passwords that are hashed at a time.
+const HASHERS: usize = 2;
 
 /// How this installation names itself, and what it allows.
 #[derive(Clone, Debug)]
@@ -106,6 +121,23 @@ pub struct Config {
     pub scheme: Scheme,
     /// The limits on failed sign-ins.
     pub throttle: ThrottleLimits,
+    /// Ways into the console besides passkeys and codes.
+    pub sign_in: SignIn,
+}
+
+/// Ways into the console besides passkeys and codes of the command line.
+#[derive(Clone, Debug)]
+pub struct SignIn {
+    /// Whether people may set a password, with an authenticator app.
+    pub passwords: bool,
+    /// The company's provider of identities.
+    pub provider: Option<Arc<dyn IdentityProvider>>,
+}
+
+impl Default for SignIn {
+    fn default() -> Self {
+        Self { passwords: true, provider: None }
+    }
 }
 
 /// Accounts, clients, operators, tokens and authorization. Cheap to clone.
@@ -121,6 +153,10 @@ struct Inner {
     verifier: verified::Verifier,
     policies: policy::Policies,
     throttle: throttle::Throttle,
+    /// Attempts with a password.
+    attempts: throttle::Throttle,
+    /// Turns at hashing one.
+    hashing: tokio::sync::Semaphore,
     origins: origin::Origins,
     explained: explained::Explained,
     rows: protected::RowDigest,
@@ -171,6 +207,8 @@ impl Access {
             verifier: verified::Verifier::new(issuer, vec![key]),
             policies,
             throttle: throttle::Throttle::new(config.throttle),
+            attempts: throttle::Throttle::new(password::ATTEMPTS),
+            hashing: tokio::sync::Semaphore::new(HASHERS),
             origins: origin::Origins::new(),
             explained: explained::Explained::default(),
             rows,

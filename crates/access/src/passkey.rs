@@ -2,19 +2,18 @@
 //! removed, with just this key: who writes to the database gives nobody a passkey.
 
 use base::{Actor, OperatorId, PasskeyId, Timestamp};
-use ledger::{Act, Activity, EventQuery, ObjectRef};
+use ledger::{Act, Activity, ObjectRef};
 use store::{Committed, Row, StoreError, SystemTx, platform};
 
 use crate::{
-    Access, AccessError, Action, Principal, PrincipalKind, Resource,
+    Access, AccessError, Action, Principal, Resource,
     account::check_name,
-    challenge::{Challenge, Purpose, act},
-    explained::succeeded,
+    challenge::{Challenge, Purpose},
     jws::{decode, sha256},
-    operator::{hold, refuse_revoked},
+    operator::hold,
     origin::Call,
-    refuse::Failure,
     session::{Method, OpenedSession, Session},
+    ways::{Proven, Removal, Spends, Unproven, Way, own},
     webauthn::{self, Created, MAX_PART_BYTES, WebauthnFault},
 };
 
@@ -210,45 +209,18 @@ impl Access {
         session: &Session,
         id: PasskeyId,
     ) -> Result<Committed<()>, AccessError> {
-        let (scope, decision) = self.operate(by, Action::PasskeyManage, &Resource::new().id(id)).await?;
-        let operator = own(by)?;
-        let object = || ObjectRef::new("passkey", id);
-        let mut tx = self.0.store.system(scope).await?;
-        // Two removals wait for each other here: the second sees what the first left.
-        if !hold(&mut tx, operator.as_bytes(), scope.now()).await? {
-            return Err(refuse_revoked(tx, Activity::PasskeyRemove, object()).await);
-        }
-        let remove = platform!(
+        let statement = platform!(
             "UPDATE passkey SET removed_at = $3 WHERE id = $1 AND operator = $2 AND removed_at IS NULL"
         );
-        let values = [(&id).into(), (&operator).into(), scope.now().into()];
-        if tx.execute(remove, &values).await? == 0 {
-            tx.refuse(Act::refused(Activity::PasskeyRemove, object(), "not-found", None)).await?;
-            return Err(AccessError::NotFound("passkey"));
-        }
-        if self.is_last_way_in(&mut tx, operator).await? {
-            tx.refuse(Act::refused(Activity::PasskeyRemove, object(), "last-way-in", None)).await?;
-            let reason = "it is your only way to sign in: add another passkey first";
-            return Err(AccessError::Invalid { field: "passkey", reason });
-        }
-        let end = platform!(
-            "UPDATE console_session SET ended_at = $3 WHERE operator = $1 AND id <> $2 AND ended_at IS NULL"
-        );
-        let ended = tx.execute(end, &[(&operator).into(), (&session.id).into(), scope.now().into()]).await?;
-        let act = Act::new(Activity::PasskeyRemove, object())
-            .decided_by(decision.policies())
-            .detail("sessions-ended", ended);
-        Ok(tx.commit((), act).await?)
-    }
-
-    /// Whether nothing is left to sign in with: no passkey, and no key of the command line.
-    async fn is_last_way_in(&self, tx: &mut SystemTx, operator: OperatorId) -> Result<bool, AccessError> {
-        let left = platform!(
-            "SELECT COUNT(*) FROM operator o WHERE o.id = $1 AND (o.public_key IS NOT NULL OR EXISTS \
-             (SELECT 1 FROM passkey p WHERE p.operator = o.id AND p.removed_at IS NULL))"
-        );
-        let row = tx.row(left, &[(&operator).into()]).await?;
-        Ok(row.ok_or(AccessError::Internal("a count has no row"))?.int(0)? == 0)
+        let removal = Removal {
+            action: Action::PasskeyManage,
+            activity: Activity::PasskeyRemove,
+            kind: "passkey",
+            id: *id.as_bytes(),
+            name: id.to_string(),
+            statement,
+        };
+        self.remove_way((by, session), removal).await
     }
 
     /// Opens a session by a passkey.
@@ -258,29 +230,8 @@ impl Access {
         call: &Call,
     ) -> Result<Committed<OpenedSession>, AccessError> {
         let now = self.0.context.now();
-        let refused = |subject, reason| Failure { subject, account: None, reason, call, now };
-        let (stored, count, challenge) = match self.proof(answer, Purpose::SignIn).await? {
-            Ok(proof) => proof,
-            Err((subject, reason)) => {
-                return Err(self.fail(refused(subject, reason), AccessError::PasskeyInvalid).await);
-            }
-        };
-        let operator = stored.operator;
-        let subject = Actor::Operator(operator);
-        let Some(new) = self.session_for(operator, Method::Passkey, now).await? else {
-            return Err(self.fail(refused(subject, "operator-unknown"), AccessError::PasskeyInvalid).await);
-        };
-        let origin = self.origin(subject, None, call).await?;
-        let scope = self.0.mint.system(origin, now, "an operator opens the console");
-        let mut tx = self.0.store.system(&scope).await?;
-        if !self.take_challenge(&mut tx, &challenge, operator, now).await?
-            || !counted(&mut tx, &stored, count).await?
-        {
-            drop(tx);
-            return Err(self.fail(refused(subject, "passkey-replayed"), AccessError::PasskeyInvalid).await);
-        }
-        let (opened, acts) = self.add_session(&mut tx, new, now).await?;
-        Ok(tx.commit_all(opened, acts).await?)
+        let proof = self.passkey_proof(answer, Purpose::SignIn).await?;
+        self.open_session(Method::Passkey, proof, call, now).await
     }
 
     /// Proves once more who one is, in a session of one's own: what is dangerous waits for that (MS-7).
@@ -291,37 +242,16 @@ impl Access {
         answer: &PasskeyAnswer,
         call: &Call,
     ) -> Result<Committed<()>, AccessError> {
-        let scope = by.system().ok_or(AccessError::Internal("a client has a session"))?;
-        let now = scope.now();
-        let operator = own(by)?;
-        let refused =
-            |reason| Failure { subject: Actor::Operator(operator), account: None, reason, call, now };
-        let (stored, count, challenge) = match self.proof(answer, Purpose::Prove).await? {
-            Ok(proof) if proof.0.operator == operator && proof.2.operator == operator => proof,
-            Ok(_) => {
-                return Err(self.fail(refused("passkey-of-another"), AccessError::PasskeyInvalid).await);
-            }
-            Err((_, reason)) => {
-                return Err(self.fail(refused(reason), AccessError::PasskeyInvalid).await);
-            }
-        };
-        let mut tx = self.0.store.system(scope).await?;
-        if !self.take_challenge(&mut tx, &challenge, operator, now).await?
-            || !counted(&mut tx, &stored, count).await?
-        {
-            drop(tx);
-            return Err(self.fail(refused("passkey-replayed"), AccessError::PasskeyInvalid).await);
-        }
-        self.proved(&mut tx, session, now).await?;
-        Ok(tx.commit((), act(Activity::SessionProve, session.id)).await?)
+        let proof = self.passkey_proof(answer, Purpose::Prove).await?;
+        self.refresh_session((by, session), Method::Passkey, proof, call).await
     }
 
-    /// Whose passkey answered, with the counter that came; or whom it was about, and why it is refused.
-    async fn proof(
+    /// Whose passkey answered.
+    async fn passkey_proof(
         &self,
         answer: &PasskeyAnswer,
         purpose: Purpose,
-    ) -> Result<Result<(Stored, u32, Challenge), (Actor, &'static str)>, AccessError> {
+    ) -> Result<Result<Proven, Unproven>, AccessError> {
         let anonymous = |fault: WebauthnFault| Ok(Err((Actor::Anonymous, fault.reason())));
         let Some(challenge) = self.challenged(purpose, &answer.challenge) else {
             return anonymous(WebauthnFault::Challenge);
@@ -333,18 +263,30 @@ impl Access {
         let Some(stored) = self.stored_passkey(&credential).await? else {
             return Ok(Err((Actor::Anonymous, "passkey-unknown")));
         };
-        let subject = Actor::Operator(stored.operator);
+        let operator = stored.operator;
+        let subject = Actor::Operator(operator);
         // Level 3, 7.2, step 6: nobody was named, so the authenticator names its user.
-        if decode(&answer.user_handle).is_none_or(|handle| handle != stored.operator.as_bytes()) {
+        if decode(&answer.user_handle).is_none_or(|handle| handle != operator.as_bytes()) {
             return Ok(Err((subject, "passkey-user")));
         }
         let known = (stored.key.as_slice(), stored.count);
         let parts = (client.as_slice(), data.as_slice(), signature.as_slice());
-        match webauthn::asserted(parts, &answer.challenge, &self.0.config.addresses, known) {
-            Err(fault) => Ok(Err((subject, fault.reason()))),
-            Ok(_) if !self.is_explained_passkey(&stored).await? => Ok(Err((subject, "passkey-unexplained"))),
-            Ok(count) => Ok(Ok((stored, count, challenge))),
+        let count = match webauthn::asserted(parts, &answer.challenge, &self.0.config.addresses, known) {
+            Ok(count) => count,
+            Err(fault) => return Ok(Err((subject, fault.reason()))),
+        };
+        let way = Way {
+            object: ObjectRef::new("passkey", stored.id),
+            operator,
+            key: &thumbprint(&stored.key),
+            added: Activity::PasskeyAdd,
+            removed: Activity::PasskeyRemove,
+        };
+        if !self.is_explained_way(way).await? {
+            return Ok(Err((subject, "passkey-unexplained")));
         }
+        let spends = Spends::Passkey(challenge, stored.id, count);
+        Ok(Ok(Proven { operator, method: Method::Passkey, spends }))
     }
 
     async fn stored_passkey(&self, credential: &[u8]) -> Result<Option<Stored>, AccessError> {
@@ -355,44 +297,6 @@ impl Access {
         let Some(row) = read.row(statement, &[credential.into()]).await? else { return Ok(None) };
         let count = u32::try_from(row.int(3)?).map_err(|_| StoreError::Shape("a counter"))?;
         Ok(Some(Stored { id: row.id(0)?, operator: row.id(1)?, key: row.blob(2)?.to_vec(), count }))
-    }
-
-    /// Whether the log has that just this key was added, for just this operator, and not that it was removed.
-    async fn is_explained_passkey(&self, stored: &Stored) -> Result<bool, AccessError> {
-        let about = EventQuery {
-            activity: Some("passkey".to_owned()),
-            object: Some(stored.id.to_string()),
-            ..succeeded()
-        };
-        let events = self.0.store.recorded(&about).await?;
-        let of = |activity: Activity| events.iter().find(|event| event.activity == activity.name());
-        let operator = stored.operator.to_string();
-        let added = of(Activity::PasskeyAdd).is_some_and(|event| {
-            event.text("key") == Some(&thumbprint(&stored.key))
-                && event.text("operator") == Some(operator.as_str())
-        });
-        let is_explained = added && of(Activity::PasskeyRemove).is_none();
-        if !is_explained {
-            let act = Act::new(Activity::IntegrityViolation, ObjectRef::new("passkey", stored.id))
-                .detail("why", "no event explains it as it stands in the database");
-            self.0.store.record_system(&self.0.reader, act).await?;
-        }
-        Ok(is_explained)
-    }
-}
-
-/// Stores the counter that came: no if another answer came first, or the passkey was removed meanwhile.
-async fn counted(tx: &mut SystemTx, stored: &Stored, count: u32) -> Result<bool, AccessError> {
-    let statement = platform!(
-        "UPDATE passkey SET sign_count = $2 WHERE id = $1 AND removed_at IS NULL AND (sign_count < $2 OR $2 = 0)"
-    );
-    Ok(tx.execute(statement, &[(&stored.id).into(), i64::from(count).into()]).await? == 1)
-}
-
-fn own(by: &Principal) -> Result<OperatorId, AccessError> {
-    match by.kind() {
-        PrincipalKind::Operator { operator, .. } => Ok(*operator),
-        PrincipalKind::Client { .. } => Err(AccessError::Internal("a client has a passkey")),
     }
 }
 

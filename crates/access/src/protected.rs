@@ -12,7 +12,7 @@ use store::{
     platform,
 };
 
-use crate::{Access, AccessError};
+use crate::{Access, AccessError, jws::framed_mac};
 
 const ACCOUNT: &str = "account";
 const CLIENT: &str = "client";
@@ -41,14 +41,7 @@ impl RowDigest {
     }
 
     fn of(&self, kind: &str, parts: &[&[u8]]) -> Commitment {
-        let mut context = hmac::Context::with_key(&self.0);
-        for part in std::iter::once(&kind.as_bytes()).chain(parts) {
-            context.update(&(part.len() as u64).to_be_bytes());
-            context.update(part);
-        }
-        let mut out = [0u8; 32];
-        out.iter_mut().zip(context.sign().as_ref()).for_each(|(to, from)| *to = *from);
-        Commitment::from_bytes(out)
+        Commitment::from_bytes(framed_mac(&self.0, kind, parts))
     }
 
     pub(crate) fn account(&self, id: AccountId, name: &str) -> Commitment {

@@ -9,9 +9,8 @@ use store::{Committed, Row, StoreError, SystemScope, SystemTx, platform};
 
 use crate::{
     Access, AccessError, Principal, PrincipalKind, Role,
-    challenge::{Challenge, act},
+    challenge::act,
     jws::{decode, encode, sha256},
-    operator::hold,
     origin::Call,
     refuse::{Failure, about},
 };
@@ -34,22 +33,64 @@ pub enum Method {
     Passkey,
     /// A code that the command line asked for, signing with the operator's own key.
     Code,
+    /// A password, and a code of an authenticator app.
+    Password,
+    /// The company's provider of identities.
+    Provider,
+    /// The same, which says that it took something that can't be handed on to another site.
+    StrongProvider,
 }
 
 impl Method {
+    const ALL: [Self; 5] = [Self::Passkey, Self::Code, Self::Password, Self::Provider, Self::StrongProvider];
+
     /// Its word, as stored and in events.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Passkey => "passkey",
             Self::Code => "code",
+            Self::Password => "password",
+            Self::Provider => "provider",
+            Self::StrongProvider => "provider-strong",
+        }
+    }
+    /// In words that follow "by".
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Passkey => "a passkey",
+            Self::Code => "a code of the command line",
+            Self::Password => "password and code",
+            Self::Provider | Self::StrongProvider => "your company's sign-in",
         }
     }
     fn from_word(word: &str) -> Option<Self> {
-        [Self::Passkey, Self::Code].into_iter().find(|one| one.as_str() == word)
+        Self::ALL.into_iter().find(|one| one.as_str() == word)
     }
     /// Whether it will do on a network that anybody is on (MS-7): a passkey can't be handed on to another site.
     const fn is_strong(self) -> bool {
-        matches!(self, Self::Passkey)
+        matches!(self, Self::Passkey | Self::StrongProvider)
+    }
+    /// Whether it will not do from there.
+    pub(crate) fn is_too_weak_from(self, peer: Option<IpAddr>) -> bool {
+        !self.is_strong() && peer.is_some_and(is_public)
+    }
+    /// What whoever fails by it is told.
+    pub(crate) const fn invalid(self) -> AccessError {
+        match self {
+            Self::Passkey => AccessError::PasskeyInvalid,
+            Self::Code => AccessError::CodeInvalid,
+            Self::Password => AccessError::PasswordInvalid,
+            Self::Provider | Self::StrongProvider => AccessError::ProviderInvalid,
+        }
+    }
+    /// Why a proof is refused that was good once.
+    pub(crate) const fn spent(self) -> &'static str {
+        match self {
+            Self::Passkey => "passkey-replayed",
+            Self::Code => "code-spent",
+            Self::Password => "app-code-spent",
+            Self::Provider | Self::StrongProvider => "provider-replayed",
+        }
     }
 }
 
@@ -288,7 +329,7 @@ impl Access {
             (now >= found.seen + SESSION_IDLE, "session-idle"),
             (found.revoked, "operator-revoked"),
             (found.access_ends.is_some_and(|ends| now >= ends), "access-ended"),
-            (!found.session.method.is_strong() && peer.is_some_and(is_public), "stronger-sign-in-needed"),
+            (found.session.method.is_too_weak_from(peer), "stronger-sign-in-needed"),
         ];
         checks.into_iter().find(|(wrong, _)| *wrong).map_or(Ok(()), |(_, reason)| Err(reason))
     }
@@ -342,17 +383,6 @@ impl Access {
         let mut tx = self.0.store.system(scope).await?;
         tx.execute(statement, &[(&session.id).into(), scope.now().into()]).await?;
         Ok(tx.commit((), act(Activity::SessionEnd, session.id)).await?)
-    }
-
-    /// Spends a challenge and takes the operator of it, who must still be one.
-    pub(crate) async fn take_challenge(
-        &self,
-        tx: &mut SystemTx,
-        challenge: &Challenge,
-        operator: OperatorId,
-        now: Timestamp,
-    ) -> Result<bool, AccessError> {
-        Ok(hold(tx, operator.as_bytes(), now).await? && challenge.spend(tx, now).await?)
     }
 }
 

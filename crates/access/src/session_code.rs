@@ -9,8 +9,8 @@ use crate::{
     Access, AccessError, Action, Principal, PrincipalKind, Resource, Role,
     challenge::Purpose,
     origin::Call,
-    refuse::Failure,
     session::{Method, NewSession, OpenedSession},
+    ways::{Proven, Spends},
 };
 
 /// A code: this is the only time that it is seen.
@@ -43,26 +43,15 @@ impl Access {
         code: &Secret<String>,
         call: &Call,
     ) -> Result<Committed<OpenedSession>, AccessError> {
-        let now = self.0.context.now();
-        let refused = |subject, reason| Failure { subject, account: None, reason, call, now };
-        let Some(challenge) = self.challenged(Purpose::Code, code.expose()) else {
-            let failure = refused(Actor::Anonymous, "code-invalid");
-            return Err(self.fail(failure, AccessError::CodeInvalid).await);
+        let proof = match self.challenged(Purpose::Code, code.expose()) {
+            Some(challenge) => Ok(Proven {
+                operator: challenge.operator,
+                method: Method::Code,
+                spends: Spends::Challenge(challenge),
+            }),
+            None => Err((Actor::Anonymous, "code-invalid")),
         };
-        let operator = challenge.operator;
-        let subject = Actor::Operator(operator);
-        let Some(new) = self.session_for(operator, Method::Code, now).await? else {
-            return Err(self.fail(refused(subject, "operator-unknown"), AccessError::CodeInvalid).await);
-        };
-        let origin = self.origin(subject, None, call).await?;
-        let scope = self.0.mint.system(origin, now, "an operator opens the console");
-        let mut tx = self.0.store.system(&scope).await?;
-        if !self.take_challenge(&mut tx, &challenge, operator, now).await? {
-            drop(tx);
-            return Err(self.fail(refused(subject, "code-spent"), AccessError::CodeInvalid).await);
-        }
-        let (opened, acts) = self.add_session(&mut tx, new, now).await?;
-        Ok(tx.commit_all(opened, acts).await?)
+        self.open_session(Method::Code, proof, call, self.0.context.now()).await
     }
 
     /// What a session of that operator would be; none for who is no operator, or is one no more, or whom no event made.

@@ -173,11 +173,13 @@ pub mod kinds {
         DataKey, "dek", "data key";
         Event, "evt", "event";
         Hold, "hld", "legal hold";
+        Identity, "idn", "identity";
         Job, "job", "job";
         Message, "msg", "message";
         Object, "obj", "object";
         Operator, "opr", "operator";
         Passkey, "psk", "passkey";
+        Password, "pwd", "password";
         Record, "rec", "record";
         Repository, "rep", "repository";
         Request, "req", "request";
@@ -201,6 +203,8 @@ pub type DataKeyId = Id<kinds::DataKey>;
 pub type EventId = Id<kinds::Event>;
 /// A legal hold.
 pub type HoldId = Id<kinds::Hold>;
+/// Somebody at a provider of identities, who is an operator here.
+pub type IdentityId = Id<kinds::Identity>;
 /// A job.
 pub type JobId = Id<kinds::Job>;
 /// A message about an alarm, for one route.
@@ -211,6 +215,8 @@ pub type ObjectId = Id<kinds::Object>;
 pub type OperatorId = Id<kinds::Operator>;
 /// A passkey of an operator.
 pub type PasskeyId = Id<kinds::Passkey>;
+/// A password of an operator.
+pub type PasswordId = Id<kinds::Password>;
 /// A stored record.
 pub type RecordId = Id<kinds::Record>;
 /// A repository.

@@ -16,9 +16,9 @@ pub use classification::{Classification, ClassificationError, Level, MAX_LEVELS,
 pub use context::{Clock, Context, Entropy, EntropyError, SystemClock, SystemEntropy};
 pub use fault::{Fault, Kind};
 pub use id::{
-    AccountId, AlarmId, CertificateId, ClientId, DataKeyId, EventId, HoldId, Id, IdError, IdKind, JobId,
-    MessageId, ObjectId, OperatorId, PasskeyId, RecordId, RepositoryId, RequestId, ServerId, SessionId,
-    TokenId, kinds,
+    AccountId, AlarmId, CertificateId, ClientId, DataKeyId, EventId, HoldId, Id, IdError, IdKind, IdentityId,
+    JobId, MessageId, ObjectId, OperatorId, PasskeyId, PasswordId, RecordId, RepositoryId, RequestId,
+    ServerId, SessionId, TokenId, kinds,
 };
 pub use ntp::{NTP_PACKET_BYTES, NtpError, NtpSample, NtpVerdict, ntp_answer, ntp_request, ntp_verdict};
 pub use secret::{Secret, SecretBytes, constant_time_eq};

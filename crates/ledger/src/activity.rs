@@ -178,6 +178,10 @@ catalogue! {
     SessionEnd "session.end" Authentication 2 "Logoff" Low ["RR-5" "CD-8"] "a session of the console is ended.";
     PasskeyAdd "passkey.add" EntityManagement 1 "Create" Medium ["RR-5" "CD-8"] "an operator adds a passkey.";
     PasskeyRemove "passkey.remove" EntityManagement 4 "Delete" Medium ["RR-5" "CD-8"] "an operator removes a passkey, and its other sessions end.";
+    PasswordSet "password.set" EntityManagement 1 "Create" Medium ["RR-5" "CD-8"] "an operator sets a password, with an authenticator app.";
+    PasswordRemove "password.remove" EntityManagement 4 "Delete" Medium ["RR-5" "CD-8"] "an operator's password is removed or replaced, and its other sessions end.";
+    IdentityAdd "identity.add" EntityManagement 1 "Create" Medium ["RR-5" "CD-8"] "an operator is somebody at the company's provider of identities.";
+    IdentityRemove "identity.remove" EntityManagement 4 "Delete" Medium ["RR-5" "CD-8"] "an operator is nobody any more at the company's provider of identities, and its other sessions end.";
     OperatorEnrol "operator.enrol" EntityManagement 6 "Enroll" Medium ["RR-3" "RR-5"] "an operator enrols a key.";
     OperatorLinkCreate "operator.link-create" EntityManagement 1 "Create" Medium ["RR-3" "RR-5"] "an enrolment link is made.";
     OperatorRevoke "operator.revoke" EntityManagement 7 "Unenroll" Medium ["RR-3" "RR-5"] "an operator's keys are revoked.";
@@ -291,6 +295,8 @@ impl Activity {
             self,
             Self::OperatorEnrol
                 | Self::PasskeyAdd
+                | Self::PasswordSet
+                | Self::IdentityAdd
                 | Self::OperatorLinkCreate
                 | Self::OperatorRevoke
                 | Self::AccountCreate

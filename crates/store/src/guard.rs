@@ -34,6 +34,8 @@ pub const PLATFORM_TABLES: &[(&str, &str)] = &[
     ("operator", "operators belong to no account"),
     ("enrolment_link", "who enrols belongs to no account"),
     ("passkey", "operators belong to no account"),
+    ("password", "operators belong to no account"),
+    ("identity", "operators belong to no account"),
     ("console_session", "operators belong to no account"),
     ("token_revocation", "looked up before a token's account is believed"),
     ("provider_key", "versions of the provider's key, above all accounts"),

@@ -44,6 +44,8 @@ impl Protected for Reviews {
         &[
             Activity::OperatorEnrol,
             Activity::PasskeyAdd,
+            Activity::PasswordSet,
+            Activity::IdentityAdd,
             Activity::OperatorLinkCreate,
             Activity::OperatorRevoke,
             Activity::AccountCreate,

@@ -9,6 +9,7 @@ mod couriers;
 pub mod data_dir;
 pub mod demo;
 pub mod failure;
+mod identity_provider;
 pub mod input;
 pub mod offline;
 pub mod output;

@@ -63,6 +63,7 @@ async fn open(h: &Harness) -> Watch {
         token_endpoints: vec!["https://tenet.test/v1/token".into()],
         scheme: Scheme::default(),
         throttle: ThrottleLimits::default(),
+        sign_in: access::SignIn::default(),
     };
     let access =
         Access::open(data.clone(), h.another_mint().await, keys.await.unwrap(), h.context.clone(), config);

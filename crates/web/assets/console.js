@@ -18,7 +18,7 @@ const say = (form, words) => {
 // A form that a passkey fills in: what it is asked for stands in the form, what it answers goes into its fields.
 for (const form of document.querySelectorAll("form[data-passkey]")) {
   form.addEventListener("submit", async (event) => {
-    if (form.dataset.filled) return;
+    if (form.dataset.filled || event.submitter?.hasAttribute("data-plain")) return;
     event.preventDefault();
     if (!window.PublicKeyCredential) { say(form, "This browser has no passkeys. Use another way to sign in."); return; }
     const set = (name, value) => { form.elements.namedItem(name).value = value; };

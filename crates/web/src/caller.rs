@@ -54,6 +54,12 @@ impl FromRequestParts<App> for Caller {
     }
 }
 
+/// What a failed proof of identity is answered with: how long to wait, too, where that is what is wrong.
+pub(crate) fn refusal(error: AccessError) -> Problem {
+    let retry = error.retry_after();
+    throttled(error.into(), retry)
+}
+
 /// A call, as access knows it.
 pub(crate) fn call(context: &RequestContext, subsystem: &'static str) -> Call {
     let peer = Peer { address: Some(context.peer), tool: context.tool.clone() };

@@ -19,4 +19,5 @@ mod sessions;
 mod support;
 mod tokens;
 mod unexplained;
+mod ways;
 mod witnesses;

@@ -41,6 +41,7 @@ pub(crate) fn config() -> Config {
         token_endpoints: vec![ENDPOINT.into()],
         scheme: Scheme::default(),
         throttle: ThrottleLimits::default(),
+        sign_in: access::SignIn::default(),
     }
 }
 

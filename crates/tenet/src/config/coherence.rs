@@ -15,6 +15,7 @@ pub(super) fn check(config: &Config, environment: &Environment, faults: &mut Vec
     server(config, faults);
     keys(config, environment, faults);
     objects(config, environment, faults);
+    super::sign_in::check(&config.sign_in, faults);
     let origin = &config.ledger.origin;
     // The signer itself decides what a log may be called; the key does not matter to it.
     if !origin.is_empty()

@@ -26,12 +26,14 @@ fn faults(loaded: &Loaded) -> Vec<String> {
         ("database.root_ca", &config.database.root_ca),
         ("objects.s3_root_ca", &config.objects.s3_root_ca),
         ("ledger.witness_ca", &config.ledger.witness_ca),
+        ("sign_in.provider_ca", &config.sign_in.provider_ca),
     ] {
         faults.extend(path.as_deref().and_then(|path| not_an_authority(key, path)));
     }
     for (key, path) in [
         ("keys.pkcs11_pin_file", &config.keys.pkcs11_pin_file),
         ("objects.s3_secret_key_file", &config.objects.s3_secret_key_file),
+        ("sign_in.provider_secret_file", &config.sign_in.provider_secret_file),
     ] {
         let read = path.as_deref().map(read_secret_file);
         faults.extend(read.and_then(Result::err).map(|error| format!("{key}: {error}")));

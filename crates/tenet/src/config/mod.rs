@@ -11,6 +11,7 @@ mod load;
 mod reference;
 mod secret_file;
 mod settings;
+mod sign_in;
 mod values;
 
 pub use alarms::{AlarmsConfig, RouteConfig, RouteKind};
@@ -25,4 +26,5 @@ pub use settings::{
     ClockConfig, Config, DatabaseConfig, KeysConfig, LedgerConfig, LifecycleConfig, LimitsConfig,
     LoggingConfig, ObjectsConfig, ReviewConfig, ServerConfig,
 };
+pub use sign_in::SignInConfig;
 pub use values::values;

@@ -8,6 +8,7 @@ use base::Scheme;
 use super::{
     alarms::{self, AlarmsConfig},
     field::{Address, Choice, Field, Number, Span},
+    sign_in::{self, SignInConfig},
 };
 
 /// The configuration, wholly read.
@@ -28,6 +29,8 @@ pub struct Config {
     pub clock: ClockConfig,
     /// Reviews of privileged acts.
     pub review: ReviewConfig,
+    /// Ways into the console besides passkeys and codes.
+    pub sign_in: SignInConfig,
     /// Alarms.
     pub alarms: AlarmsConfig,
     /// What the process itself writes to its standard error.
@@ -225,6 +228,7 @@ impl Default for Config {
                 limit: Span::seconds(1, 1, 3_600),
                 interval: Span::seconds(64, 16, 86_400),
             },
+            sign_in: SignInConfig::default(),
             alarms: AlarmsConfig::default(),
             review: ReviewConfig { due: Span::seconds(7 * 86_400, 3_600, 366 * 86_400) },
             ledger: LedgerConfig {
@@ -499,6 +503,13 @@ pub(crate) const SETTINGS: &[Setting] = &[
         unset: "",
         field: |c| &mut c.review.due,
     },
+    sign_in::PASSWORDS,
+    sign_in::PROVIDER,
+    sign_in::NAME,
+    sign_in::CLIENT_ID,
+    sign_in::SECRET_FILE,
+    sign_in::CA,
+    sign_in::STRONG,
     alarms::ROUTE,
     alarms::STEP,
     alarms::QUIET,

@@ -11,7 +11,7 @@ use crate::{client::Pinned, config};
 const CALL_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// A client that trusts these authorities; none: those that the system trusts.
-pub(super) fn client(authorities: &[CertificateDer<'static>]) -> Result<reqwest::Client, String> {
+pub(crate) fn client(authorities: &[CertificateDer<'static>]) -> Result<reqwest::Client, String> {
     let mut builder = reqwest::Client::builder()
         .redirect(reqwest::redirect::Policy::none())
         .timeout(CALL_TIMEOUT)

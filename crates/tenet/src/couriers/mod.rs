@@ -2,7 +2,7 @@
 //! for text messages, PagerDuty. What went wrong is said in fixed words: an address may be a secret, and an answer may be
 //! anything.
 
-mod http;
+pub(crate) mod http;
 mod matrix;
 mod pagerduty;
 mod slack;
@@ -65,7 +65,8 @@ fn one(route: &RouteConfig) -> Result<Arc<dyn Courier>, Failure> {
     })
 }
 
-fn authorities(path: &Path) -> Result<Vec<CertificateDer<'static>>, Failure> {
+/// The certificates in a file.
+pub(crate) fn authorities(path: &Path) -> Result<Vec<CertificateDer<'static>>, Failure> {
     let pem = std::fs::read(path).map_err(|error| Failure::file("can't read", path, &error))?;
     let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
     found.map_err(|_| Failure::usage(format!("`{}` is not certificates in PEM", path.display())))

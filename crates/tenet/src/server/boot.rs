@@ -400,6 +400,10 @@ pub(super) async fn access_of(
         addresses,
         scheme: config.classification.clone(),
         throttle: limits::of_failures(config),
+        sign_in: access::SignIn {
+            passwords: config.sign_in.passwords.value == "on",
+            provider: crate::identity_provider::of(config, context)?,
+        },
     };
     let opened = Access::open(data.clone(), mint, keys.clone(), context.clone(), naming).await;
     opened.map_err(|error| Failure::fault("authorization can't be set up", &error))

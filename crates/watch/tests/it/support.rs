@@ -54,6 +54,7 @@ impl House {
             token_endpoints: vec![ENDPOINT.into()],
             scheme: Scheme::default(),
             throttle: ThrottleLimits::default(),
+            sign_in: access::SignIn::default(),
         };
         let keys = keys.await.unwrap();
         let access = Access::open(data, h.another_mint().await, keys, h.context.clone(), config);

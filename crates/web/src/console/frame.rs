@@ -71,7 +71,9 @@ const DONE: &[(&str, &str)] = &[
     ("over", "It is over."),
     ("tested", "A test goes out by every route. What became of it appears here."),
     ("added", "The passkey is added."),
-    ("removed", "The passkey is removed, and your other sessions are ended."),
+    ("removed", "Removed, and your other sessions are ended."),
+    ("password", "Your password is set. It works together with your app."),
+    ("linked", "You are linked. From now on your company's sign-in opens the console."),
     ("proved", "Thank you. Go on with what you were about to do."),
 ];
 

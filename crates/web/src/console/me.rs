@@ -1,15 +1,18 @@
 //! One's own sign-in: passkeys, and how this session stands.
 
-use access::{FRESH, Passkey, Purpose};
+use access::{AccessError, FRESH, Passkey, Purpose};
 use askama::Template;
-use axum::{extract::State, response::Response};
-use base::PasskeyId;
+use axum::{
+    extract::State,
+    response::{IntoResponse, Response},
+};
+use base::{IdentityId, PasskeyId, PasswordId};
 
 use super::{
-    enrol::{algorithms, registration, user_handle},
+    enrol::{AppShown, algorithms, app_shown, new_password, registration, user_handle},
     frame::Frame,
     page::{Page, see},
-    sign_in::{Address, Asked, asked},
+    sign_in::{Address, Asked, asked, provider_name},
     time::When,
     visitor::{Posted, Visitor},
 };
@@ -27,6 +30,10 @@ struct Row {
 struct MePage {
     frame: Frame,
     passkeys: Vec<Row>,
+    password: Option<(PasswordId, String, When)>,
+    passwords: bool,
+    identities: Vec<(IdentityId, String, When)>,
+    provider: Option<String>,
     asked: Option<Asked>,
     user: String,
     algorithms: String,
@@ -45,15 +52,21 @@ pub(crate) async fn show(
     let now = app.now();
     let when = |at| When::new(at, now);
     let passkeys = app.access().passkeys(&visitor.principal).await?;
+    let password = app.access().password(&visitor.principal).await?;
+    let identities = app.access().identities(&visitor.principal).await?;
     let row = |one: Passkey| Row { id: one.id, name: one.name, added: when(one.added) };
     let session = &visitor.session;
     let page = MePage {
         frame: visitor.frame(&app),
         passkeys: passkeys.into_iter().map(row).collect(),
+        password: password.map(|one| (one.id, one.login, when(one.set))),
+        passwords: app.access().has_passwords(),
+        identities: identities.into_iter().map(|one| (one.id, one.issuer, when(one.added))).collect(),
+        provider: provider_name(&app),
         asked: asked(&app, &address, Purpose::Add, Some(session.operator))?,
         user: user_handle(session.operator),
         algorithms: algorithms(),
-        method: session.method.as_str(),
+        method: session.method.words(),
         began: when(session.began),
         proved: when(session.proved),
         fresh: now < session.proved + FRESH,
@@ -78,5 +91,73 @@ pub(crate) async fn remove(
     Posted { visitor, .. }: Posted,
 ) -> Result<Response, Problem> {
     app.access().passkey_remove(&visitor.principal, &visitor.session, passkey).await?.into_inner();
+    Ok(see("/me?done=removed"))
+}
+
+#[derive(Template)]
+#[template(path = "password.html")]
+struct PasswordPage {
+    frame: Frame,
+    app: AppShown,
+    again: bool,
+    wrong: Option<String>,
+}
+
+/// The form that sets a password.
+pub(crate) async fn password_page(
+    State(app): State<App>,
+    visitor: Visitor,
+) -> Result<Page<impl Template>, Problem> {
+    form(&app, &visitor, String::new(), None).await
+}
+
+async fn form(
+    app: &App,
+    visitor: &Visitor,
+    login: String,
+    wrong: Option<String>,
+) -> Result<Page<PasswordPage>, Problem> {
+    if !app.access().has_passwords() {
+        return Err(AccessError::WayOff.into());
+    }
+    let session = &visitor.session;
+    let known = app.access().password(&visitor.principal).await?;
+    let (challenge, _) = app.access().challenge(Purpose::Password, Some(session.operator))?;
+    let shown = app_shown(app, Purpose::Password, challenge, &session.name);
+    let mut shown = shown.ok_or_else(|| Problem::internal("no picture of an authenticator app"))?;
+    shown.login =
+        if login.is_empty() { known.as_ref().map_or(login, |one| one.login.clone()) } else { login };
+    Ok(Page(PasswordPage { frame: visitor.frame(app), app: shown, again: known.is_some(), wrong }))
+}
+
+pub(crate) async fn password_set(
+    State(app): State<App>,
+    Posted { visitor, form: mut sent }: Posted,
+) -> Result<Response, Problem> {
+    let new = new_password(&mut sent);
+    match app.access().password_set(&visitor.principal, &visitor.session, &new).await {
+        Ok(_) => Ok(see("/me?done=password")),
+        Err(
+            error @ (AccessError::Invalid { .. } | AccessError::LoginTaken | AccessError::PasswordInvalid),
+        ) => {
+            let why = match &error {
+                AccessError::Invalid { field: "login", .. } => format!("The name: {error}."),
+                AccessError::Invalid { field: "password", .. } => format!("The password: {error}."),
+                AccessError::Invalid { field: "code", .. } => format!("The code: {error}. The picture is another one now."),
+                AccessError::LoginTaken => "Somebody else signs in by that name. Choose another.".to_owned(),
+                _ => "The form was open for too long, or was sent before. Scan the picture once more: it is another one.".to_owned(),
+            };
+            Ok(form(&app, &visitor, new.login, Some(why)).await?.into_response())
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+pub(crate) async fn password_remove(
+    State(app): State<App>,
+    Path(password): Path<PasswordId>,
+    Posted { visitor, .. }: Posted,
+) -> Result<Response, Problem> {
+    app.access().password_remove(&visitor.principal, &visitor.session, password).await?.into_inner();
     Ok(see("/me?done=removed"))
 }

@@ -6,6 +6,7 @@ mod accounts;
 mod alarms;
 mod assets;
 mod audit;
+mod away;
 mod check;
 mod deletions;
 mod enrol;
@@ -55,7 +56,29 @@ fn open() -> Vec<Route> {
             Did::AuthSucceed,
             Did::AuthFail,
         ]),
+        page("POST", "/sign-in/password", SigningIn, sign_in::by_password).events(&[
+            Did::SessionBegin,
+            Did::AuthSucceed,
+            Did::AuthFail,
+            Did::LimitExceed,
+        ]),
+        page("GET", "/sign-in/provider", SigningIn, away::sign_in).events(&[Did::AuthFail]),
+        page("GET", "/sign-in/back", SigningIn, away::back).events(&[
+            Did::OperatorEnrol,
+            Did::IdentityAdd,
+            Did::SessionBegin,
+            Did::AuthSucceed,
+            Did::AuthFail,
+        ]),
         page("GET", "/enrol", Anyone, enrol::show),
+        page("POST", "/enrol/password", SigningIn, enrol::enrol_by_password).events(&[
+            Did::OperatorEnrol,
+            Did::PasswordSet,
+            Did::SessionBegin,
+            Did::AuthSucceed,
+            Did::AuthFail,
+        ]),
+        page("POST", "/enrol/provider", SigningIn, away::enrol).events(&[Did::AuthFail]),
         page("POST", "/enrol", SigningIn, enrol::enrol).events(&[
             Did::OperatorEnrol,
             Did::PasskeyAdd,
@@ -171,6 +194,27 @@ fn own() -> Vec<Route> {
         page("POST", "/me/passkeys/{passkey}/remove", Visitor(Action::PasskeyManage), me::remove)
             .finds()
             .events(&[Did::PasskeyRemove]),
+        page("GET", "/me/password", Visitor(Action::PasswordManage), me::password_page),
+        page("POST", "/me/password", Visitor(Action::PasswordManage), me::password_set)
+            .events(&[Did::PasswordSet, Did::PasswordRemove]),
+        page("POST", "/me/password/{password}/remove", Visitor(Action::PasswordManage), me::password_remove)
+            .finds()
+            .events(&[Did::PasswordRemove]),
+        page("POST", "/me/identities", Visitor(Action::IdentityManage), away::add).events(&[Did::AuthFail]),
+        page("POST", "/me/identities/{identity}/remove", Visitor(Action::IdentityManage), away::remove)
+            .finds()
+            .events(&[Did::IdentityRemove]),
+        page("GET", "/me/back", Visitor(Action::SessionOpen), away::back_in_session).events(&[
+            Did::IdentityAdd,
+            Did::SessionProve,
+            Did::AuthFail,
+        ]),
+        page("POST", "/prove/password", Visitor(Action::SessionOpen), sign_in::prove_by_password).events(&[
+            Did::SessionProve,
+            Did::AuthFail,
+            Did::LimitExceed,
+        ]),
+        page("POST", "/prove/provider", Visitor(Action::SessionOpen), away::prove).events(&[Did::AuthFail]),
         page("GET", "/prove", Visitor(Action::SessionOpen), sign_in::prove_page),
         page("POST", "/prove", Visitor(Action::SessionOpen), sign_in::prove)
             .events(&[Did::SessionProve, Did::AuthFail]),

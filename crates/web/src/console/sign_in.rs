@@ -1,6 +1,6 @@
 //! Signing in and out, and proving once more who one is.
 
-use access::{PasskeyAnswer, Purpose};
+use access::{AccessError, OpenedSession, PasskeyAnswer, PasswordAnswer, Purpose};
 use askama::Template;
 use axum::{
     extract::{FromRequestParts, State},
@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     App,
-    caller::{call, throttled},
+    caller::{call, refusal},
     extract::{Form, Pairs, Query, QueryParameters},
     problem::Problem,
     request::RequestContext,
@@ -33,9 +33,44 @@ pub(crate) struct Asked {
 
 /// Where somebody is led to, and why they are here.
 pub(crate) struct Next {
-    next: String,
+    pub(crate) next: String,
     over: bool,
-    wrong: bool,
+    wrong: Option<&'static Wrong>,
+}
+
+/// Why somebody is here again.
+pub(crate) struct Wrong {
+    word: &'static str,
+    text: &'static str,
+}
+
+const WRONG: [Wrong; 5] = [
+    Wrong { word: "code", text: "That did not open the console. A code works once, for two minutes." },
+    Wrong {
+        word: "passkey",
+        text: "No passkey of this console answered in time. One works only where it was made.",
+    },
+    Wrong {
+        word: "password",
+        text: "The name, the password or the code is not right. The code is the one that your app shows now, and works once.",
+    },
+    Wrong { word: "provider", text: "Your company's sign-in did not say who you are. Start again here." },
+    Wrong {
+        word: "identity",
+        text: "Your company's sign-in knows you, and here nobody is linked with you. Ask an administrator for a link, or sign in another way and add it at “Your sign-in”.",
+    },
+];
+
+/// The word for what leads back to the form; none for what is a problem of its own.
+const fn word_of(error: &AccessError) -> Option<&'static str> {
+    Some(match error {
+        AccessError::CodeInvalid => "code",
+        AccessError::PasskeyInvalid => "passkey",
+        AccessError::PasswordInvalid => "password",
+        AccessError::ProviderInvalid => "provider",
+        AccessError::IdentityUnknown => "identity",
+        _ => return None,
+    })
 }
 
 impl QueryParameters for Next {
@@ -43,7 +78,9 @@ impl QueryParameters for Next {
         let next = pairs.take("next");
         let next = next_of(next.as_deref()).to_owned();
         pairs.take("done");
-        Ok(Self { next, over: pairs.take("over").is_some(), wrong: pairs.take("wrong").is_some() })
+        let wrong = pairs.take("wrong");
+        let wrong = WRONG.iter().find(|known| Some(known.word) == wrong.as_deref());
+        Ok(Self { next, over: pairs.take("over").is_some(), wrong })
     }
 }
 
@@ -53,8 +90,16 @@ struct SignInPage {
     asked: Option<Asked>,
     next: String,
     over: bool,
-    wrong: bool,
+    wrong: Option<&'static Wrong>,
     elsewhere: Option<String>,
+    provider: Option<String>,
+    passwords: bool,
+}
+
+impl SignInPage {
+    fn is_open(&self, word: &str) -> bool {
+        self.wrong.is_some_and(|wrong| wrong.word == word)
+    }
 }
 
 #[derive(Template)]
@@ -63,7 +108,9 @@ struct ProvePage {
     asked: Option<Asked>,
     next: String,
     token: String,
-    wrong: bool,
+    wrong: Option<&'static Wrong>,
+    provider: Option<String>,
+    login: Option<String>,
 }
 
 /// What passkeys are asked for at the address that this request was sent to; none where there can be none.
@@ -92,6 +139,18 @@ impl FromRequestParts<App> for Address {
     }
 }
 
+impl Address {
+    /// Its text, such as `https://tenet.example.com`.
+    pub(crate) fn text(&self) -> Option<&str> {
+        self.0.as_deref()
+    }
+}
+
+/// What the company's provider of identities is called, if there is one.
+pub(crate) fn provider_name(app: &App) -> Option<String> {
+    app.access().provider().map(|provider| provider.name.clone())
+}
+
 pub(crate) async fn show(
     State(app): State<App>,
     address: Address,
@@ -101,7 +160,8 @@ pub(crate) async fn show(
     // Reached by a number, to which no passkey is bound: by its name it would do.
     let elsewhere = if asked.is_none() { app.access().passkey_address() } else { None };
     let Next { next, over, wrong } = next;
-    Ok(Page(SignInPage { asked, next, over, wrong, elsewhere }))
+    let (provider, passwords) = (provider_name(&app), app.access().has_passwords());
+    Ok(Page(SignInPage { asked, next, over, wrong, elsewhere, provider, passwords }))
 }
 
 pub(crate) async fn by_code(
@@ -111,18 +171,9 @@ pub(crate) async fn by_code(
     Form(mut form): Form,
 ) -> Result<Response, Problem> {
     same_site(&headers)?;
-    let code = form.take_secret("code").unwrap_or_else(|| Secret::new(String::new()));
-    let next = form.take("next");
-    let opened = app.access().session_by_code(&code, &call(&context, "console")).await;
-    let opened = opened.map(Committed::into_inner);
-    match opened {
-        Ok(opened) => Ok(begun(&opened, next_of(next.as_deref()))),
-        Err(access::AccessError::CodeInvalid) => Ok(wrong(next.as_deref())),
-        Err(error) => {
-            let retry = error.retry_after();
-            Err(throttled(error.into(), retry))
-        }
-    }
+    let code = secret(&mut form, "code");
+    let done = app.access().session_by_code(&code, &call(&context, "console")).await;
+    opened(done, form.take("next").as_deref())
 }
 
 pub(crate) async fn by_passkey(
@@ -132,21 +183,63 @@ pub(crate) async fn by_passkey(
     Form(mut form): Form,
 ) -> Result<Response, Problem> {
     same_site(&headers)?;
-    let next = form.take("next");
     let answer = answer(&mut form);
-    let opened = app.access().session_by_passkey(&answer, &call(&context, "console")).await;
-    match opened.map(Committed::into_inner) {
-        Ok(opened) => Ok(begun(&opened, next_of(next.as_deref()))),
-        Err(access::AccessError::PasskeyInvalid) => Ok(wrong(next.as_deref())),
-        Err(error) => {
-            let retry = error.retry_after();
-            Err(throttled(error.into(), retry))
-        }
+    let done = app.access().session_by_passkey(&answer, &call(&context, "console")).await;
+    opened(done, form.take("next").as_deref())
+}
+
+pub(crate) async fn by_password(
+    State(app): State<App>,
+    context: RequestContext,
+    headers: HeaderMap,
+    Form(mut form): Form,
+) -> Result<Response, Problem> {
+    same_site(&headers)?;
+    let answer = password(&mut form);
+    let done = app.access().session_by_password(&answer, &call(&context, "console")).await;
+    opened(done, form.take("next").as_deref())
+}
+
+/// Into a session, back to the form, or a problem.
+pub(crate) fn opened(
+    done: Result<Committed<OpenedSession>, AccessError>,
+    next: Option<&str>,
+) -> Result<Response, Problem> {
+    let next = next_of(next);
+    match done.map(Committed::into_inner) {
+        Ok(opened) => Ok(begun(&opened, next)),
+        Err(error) => match word_of(&error) {
+            Some(word) => Ok(see(&format!("/sign-in?wrong={word}&next={}", quoted(next)))),
+            None => Err(refusal(error)),
+        },
     }
 }
 
-fn wrong(next: Option<&str>) -> Response {
-    see(&format!("/sign-in?wrong=1&next={}", quoted(next_of(next))))
+/// On with what was to be done, back to the form, or a problem.
+pub(crate) fn proven(
+    done: Result<Committed<()>, AccessError>,
+    next: Option<&str>,
+) -> Result<Response, Problem> {
+    let next = next_of(next);
+    match done.map(Committed::into_inner) {
+        Ok(()) => {
+            let mark = if next.contains('?') { '&' } else { '?' };
+            Ok(see(&format!("{next}{mark}done=proved")))
+        }
+        Err(error) => match word_of(&error) {
+            Some(word) => Ok(see(&format!("/prove?wrong={word}&next={}", quoted(next)))),
+            None => Err(refusal(error)),
+        },
+    }
+}
+
+fn secret(form: &mut Pairs, name: &str) -> Secret<String> {
+    form.take_secret(name).unwrap_or_else(|| Secret::new(String::new()))
+}
+
+fn password(form: &mut Pairs) -> PasswordAnswer {
+    let login = form.take("login").unwrap_or_default();
+    PasswordAnswer { login, password: secret(form, "password"), code: secret(form, "code") }
 }
 
 fn answer(form: &mut Pairs) -> PasskeyAnswer {
@@ -162,7 +255,7 @@ fn answer(form: &mut Pairs) -> PasskeyAnswer {
 }
 
 /// Into a session that has just begun.
-pub(crate) fn begun(opened: &access::OpenedSession, next: &str) -> Response {
+pub(crate) fn begun(opened: &OpenedSession, next: &str) -> Response {
     let mut response = see(next);
     if let Ok(mut cookie) = HeaderValue::from_str(cookie_of(&opened.secret).expose()) {
         cookie.set_sensitive(true);
@@ -177,11 +270,16 @@ pub(crate) async fn prove_page(
     address: Address,
     Query(next): Query<Next>,
 ) -> Result<Page<impl Template>, Problem> {
+    let by = &visitor.principal;
     let asked = asked(&app, &address, Purpose::Prove, Some(visitor.session.operator))?;
-    let has_passkey = !app.access().passkeys(&visitor.principal).await?.is_empty();
+    let has_passkey = !app.access().passkeys(by).await?.is_empty();
     let asked = asked.filter(|_| has_passkey);
+    let is_linked = !app.access().identities(by).await?.is_empty();
+    let provider = provider_name(&app).filter(|_| is_linked);
+    let login = app.access().password(by).await?.filter(|_| app.access().has_passwords());
+    let login = login.map(|password| password.login);
     let token = visitor.frame(&app).token;
-    Ok(Page(ProvePage { asked, next: next.next, token, wrong: next.wrong }))
+    Ok(Page(ProvePage { asked, next: next.next, token, wrong: next.wrong, provider, login }))
 }
 
 pub(crate) async fn prove(
@@ -189,22 +287,22 @@ pub(crate) async fn prove(
     context: RequestContext,
     Posted { visitor, mut form }: Posted,
 ) -> Result<Response, Problem> {
-    let next = form.take("next");
     let answer = answer(&mut form);
     let call = call(&context, "console");
     let done = app.access().session_prove(&visitor.principal, &visitor.session, &answer, &call).await;
-    let next = next_of(next.as_deref());
-    match done {
-        Ok(_) => {
-            let mark = if next.contains('?') { '&' } else { '?' };
-            Ok(see(&format!("{next}{mark}done=proved")))
-        }
-        Err(access::AccessError::PasskeyInvalid) => Ok(see(&format!("/prove?wrong=1&next={}", quoted(next)))),
-        Err(error) => {
-            let retry = error.retry_after();
-            Err(throttled(error.into(), retry))
-        }
-    }
+    proven(done, form.take("next").as_deref())
+}
+
+pub(crate) async fn prove_by_password(
+    State(app): State<App>,
+    context: RequestContext,
+    Posted { visitor, mut form }: Posted,
+) -> Result<Response, Problem> {
+    let answer = password(&mut form);
+    let call = call(&context, "console");
+    let (by, session) = (&visitor.principal, &visitor.session);
+    let done = app.access().session_prove_by_password(by, session, &answer, &call).await;
+    proven(done, form.take("next").as_deref())
 }
 
 pub(crate) async fn sign_out(

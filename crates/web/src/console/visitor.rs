@@ -10,7 +10,7 @@ use base::{Secret, constant_time_eq};
 use super::frame::Frame;
 use crate::{
     App,
-    caller::{admit, call, seat, throttled},
+    caller::{admit, call, refusal, seat},
     extract::{Form, Pairs},
     problem::{Http, Problem},
     request::RequestContext,
@@ -47,13 +47,13 @@ pub(crate) fn cookie_of(secret: &Secret<String>) -> Secret<String> {
     Secret::new(format!("{COOKIE}={}; Path=/; Secure; HttpOnly; SameSite=Lax", secret.expose()))
 }
 
-/// The session's secret that came with a request; none if there is none, or more than one.
-fn secret_of(headers: &HeaderMap) -> Option<Secret<String>> {
+/// The value of a cookie; none if there is none, or more than one.
+pub(crate) fn cookie(headers: &HeaderMap, wanted: &str) -> Option<Secret<String>> {
     let texts = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
     let mut found = texts
         .flat_map(|text| text.split(';'))
         .filter_map(|pair| pair.trim().split_once('='))
-        .filter(|(name, _)| *name == COOKIE);
+        .filter(|(name, _)| *name == wanted);
     let (_, value) = found.next()?;
     found.next().is_none().then(|| Secret::new(value.to_owned()))
 }
@@ -84,7 +84,7 @@ impl FromRequestParts<App> for Visitor {
         let info =
             parts.extensions.get::<MatchedPath>().and_then(|path| app.route(&parts.method, path.as_str()));
         let info = info.ok_or_else(|| Problem::internal("an authenticated handler is no listed route"))?;
-        let Some(secret) = secret_of(&parts.headers) else {
+        let Some(secret) = cookie(&parts.headers, COOKIE) else {
             return Err(Problem::unauthenticated("session-missing", "sign in first"));
         };
         let call = call(&context, info.subsystem);
@@ -100,8 +100,7 @@ impl FromRequestParts<App> for Visitor {
                 let detail = "too many requests without a valid session come from this address";
                 return Problem::http(Http::Rate, detail).retry_after(seconds);
             }
-            let retry = error.retry_after();
-            throttled(error.into(), retry)
+            refusal(error)
         })?;
         admit(app, &principal).await?;
         seat(app, &context, &principal).await?;

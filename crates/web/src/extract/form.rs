@@ -82,6 +82,10 @@ impl Pairs {
     pub(crate) fn drop_empty(&mut self) {
         self.0.retain(|_, value| !value.expose().is_empty());
     }
+    /// Leaves out whatever is left: where others say what is sent.
+    pub(crate) fn drop_rest(&mut self) {
+        self.0.clear();
+    }
     /// The name of a pair that nobody took.
     pub(crate) fn left(&self) -> Option<&str> {
         self.0.keys().next().map(String::as_str)

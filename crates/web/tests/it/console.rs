@@ -77,6 +77,8 @@ fn address(page: &RouteInfo) -> String {
         .replace("{account}", "acc_00000000000000000000000001")
         .replace("{operator}", "opr_00000000000000000000000001")
         .replace("{passkey}", "psk_00000000000000000000000001")
+        .replace("{password}", "pwd_00000000000000000000000001")
+        .replace("{identity}", "idn_00000000000000000000000001")
         .replace("{alarm}", "alm_00000000000000000000000001")
         .replace("{event}", "evt_00000000000000000000000001")
         .replace("{exception}", "evt_00000000000000000000000001")
@@ -135,7 +137,7 @@ testkit::on_both_engines! {
     async fn every_page_is_one_and_leaves_what_it_says(h: Harness) {
         let world = World::new(h).await;
         let ada = world.administrator().await;
-        for page in web::pages().iter().filter(|page| page.method == "GET" && !matches!(page.path.as_str(), "/live" | "/audit/pack")) {
+        for page in web::pages().iter().filter(|page| page.method == "GET" && !matches!(page.path.as_str(), "/live" | "/audit/pack" | "/sign-in/provider" | "/sign-in/back" | "/me/back")) {
             let path = address(page)
                 .replace("acc_00000000000000000000000001", &world.account)
                 .replace("/versions/1", "/versions");
@@ -247,5 +249,45 @@ testkit::on_both_engines! {
         assert_eq!(reply.header("location"), "/prove?next=/accounts%3Fafter%3D1");
         assert_eq!(world.events_of(&reply), ["session.continue", "access.deny"]);
         assert_eq!(world.page(&ada, "/accounts").await.status, 200, "looking goes on");
+    }
+
+    async fn a_way_in_that_fails_leads_back_and_one_that_is_not_offered_nowhere(h: Harness) {
+        let world = World::new(h).await;
+        let page = text(&world.plain(ask("GET", "/sign-in")).await);
+        assert!(page.contains("/sign-in/password") && !page.contains("/sign-in/provider"), "{page}");
+        let away = world.plain(ask("GET", "/sign-in/provider")).await;
+        assert_eq!(away.status, 403, "{}", text(&away));
+        assert_eq!(world.events_of(&away), ["auth.fail"]);
+        let back = world.plain(ask("GET", "/sign-in/back?state=x&code=y&session_state=z")).await;
+        assert_eq!(back.header("location"), "/sign-in?wrong=provider&next=/");
+        assert!(back.header("set-cookie").starts_with("__Host-tenet-away=;"));
+        assert_eq!(world.events_of(&back), ["auth.fail"]);
+        for (next, led) in [("/events", "/events"), ("https%3A%2F%2Fevil.test", "/")] {
+            let form = format!("login=ada&password=x&code=1&next={next}");
+            let wrong = world.plain(ask("POST", "/sign-in/password").form(&form)).await;
+            assert_eq!(wrong.header("location"), format!("/sign-in?wrong=password&next={led}"));
+            assert_eq!(world.events_of(&wrong), ["auth.fail"]);
+        }
+        let join = world.plain(ask("POST", "/enrol/password").form("secret=x&name=Sam")).await;
+        assert_eq!(join.header("location"), "/enrol?wrong=link");
+        let forged = world.plain(ask("GET", "/sign-in/provider").header("sec-fetch-site", "cross-site")).await;
+        assert_eq!(forged.status, 400);
+    }
+
+    async fn a_password_is_set_by_a_form_that_says_what_is_wrong(h: Harness) {
+        let world = World::new(h).await;
+        let ada = world.administrator().await;
+        let page = text(&world.page(&ada, "/me/password").await);
+        let field = |html: &str| html.split("name=\"challenge\" value=\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
+        let challenge = field(&page);
+        assert!(page.contains("<svg role=\"img\"") && page.contains("code secret"), "{page}");
+        let form = format!("challenge={challenge}&login=ada&password=seventeen+quiet+lamps+walk+north&code=000000");
+        let again = world.post(&ada, "/me/password", &form).await;
+        assert_eq!(again.status, 200);
+        assert_eq!(world.events_of(&again), ["password.set"]);
+        let html = text(&again);
+        assert!(html.contains("The code: it is not what the app shows now") && html.contains("value=\"ada\""), "{html}");
+        assert!(!html.contains("seventeen"), "no password comes back");
+        assert_ne!(field(&html), challenge, "another picture");
     }
 }

@@ -157,6 +157,7 @@ impl World {
             token_endpoints: vec![format!("{ISSUER}/v1/token")],
             scheme: Scheme::default(),
             throttle: ThrottleLimits::default(),
+            sign_in: access::SignIn::default(),
         };
         let mint = h.another_mint().await;
         let access = Access::open(data.clone(), mint, keys.clone(), h.context.clone(), config).await.unwrap();

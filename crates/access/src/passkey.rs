@@ -6,7 +6,7 @@ use ledger::{Act, Activity, EventQuery, ObjectRef};
 use store::{Committed, Row, StoreError, SystemTx, platform};
 
 use crate::{
-    Access, AccessError, Action, Principal, PrincipalKind, Resource,
+    Access, AccessError, Action, Principal, Resource,
     account::check_name,
     challenge::{Challenge, Purpose, act},
     explained::succeeded,
@@ -112,8 +112,9 @@ impl Access {
         name: &str,
         registration: &Registration,
     ) -> Result<Committed<Passkey>, AccessError> {
-        let (scope, decision) = self.operate(by, Action::PasskeyManage, &Resource::new()).await?;
-        let operator = own(by)?;
+        let (scope, operator, decision) =
+            self.by_oneself(by, Action::PasskeyManage, &Resource::new()).await?;
+        let scope = &scope;
         let id = PasskeyId::new(&self.0.context)?;
         let object = || ObjectRef::new("passkey", id);
         let checked = match check_name(name) {
@@ -190,12 +191,11 @@ impl Access {
 
     /// The caller's own passkeys, in the order in which they were added.
     pub async fn passkeys(&self, by: &Principal) -> Result<Vec<Passkey>, AccessError> {
-        let (scope, _) = self.operate(by, Action::SessionOpen, &Resource::new()).await?;
+        let (scope, operator, _) = self.by_oneself(by, Action::SessionOpen, &Resource::new()).await?;
         let list = platform!(
             "SELECT id, name, added_at FROM passkey WHERE operator = $1 AND removed_at IS NULL ORDER BY added_at, id"
         );
-        let operator = own(by)?;
-        let mut read = self.0.store.system_read(scope).await?;
+        let mut read = self.0.store.system_read(&scope).await?;
         let rows = read.rows(list, &[(&operator).into()]).await?;
         let passkey = |row: &Row| -> Result<Passkey, StoreError> {
             Ok(Passkey { id: row.id(0)?, name: row.text(1)?.to_owned(), added: row.time(2)? })
@@ -210,8 +210,9 @@ impl Access {
         session: &Session,
         id: PasskeyId,
     ) -> Result<Committed<()>, AccessError> {
-        let (scope, decision) = self.operate(by, Action::PasskeyManage, &Resource::new().id(id)).await?;
-        let operator = own(by)?;
+        let resource = Resource::new().id(id);
+        let (scope, operator, decision) = self.by_oneself(by, Action::PasskeyManage, &resource).await?;
+        let scope = &scope;
         let object = || ObjectRef::new("passkey", id);
         let mut tx = self.0.store.system(scope).await?;
         // Two removals wait for each other here: the second sees what the first left.
@@ -270,8 +271,8 @@ impl Access {
         let Some(new) = self.session_for(operator, Method::Passkey, now).await? else {
             return Err(self.fail(refused(subject, "operator-unknown"), AccessError::PasskeyInvalid).await);
         };
-        let origin = self.origin(subject, None, call).await?;
-        let scope = self.0.mint.system(origin, now, "an operator opens the console");
+        let origin = self.origin(subject, new.role.account(), call).await?;
+        let scope = self.0.mint.system(origin, now, "a person opens the console");
         let mut tx = self.0.store.system(&scope).await?;
         if !self.take_challenge(&mut tx, &challenge, operator, now).await?
             || !counted(&mut tx, &stored, count).await?
@@ -291,9 +292,8 @@ impl Access {
         answer: &PasskeyAnswer,
         call: &Call,
     ) -> Result<Committed<()>, AccessError> {
-        let scope = by.system().ok_or(AccessError::Internal("a client has a session"))?;
-        let now = scope.now();
-        let operator = own(by)?;
+        let (scope, operator) = &self.oneself(by)?;
+        let (now, operator) = (scope.now(), *operator);
         let refused =
             |reason| Failure { subject: Actor::Operator(operator), account: None, reason, call, now };
         let (stored, count, challenge) = match self.proof(answer, Purpose::Prove).await? {
@@ -387,13 +387,6 @@ async fn counted(tx: &mut SystemTx, stored: &Stored, count: u32) -> Result<bool,
         "UPDATE passkey SET sign_count = $2 WHERE id = $1 AND removed_at IS NULL AND (sign_count < $2 OR $2 = 0)"
     );
     Ok(tx.execute(statement, &[(&stored.id).into(), i64::from(count).into()]).await? == 1)
-}
-
-fn own(by: &Principal) -> Result<OperatorId, AccessError> {
-    match by.kind() {
-        PrincipalKind::Operator { operator, .. } => Ok(*operator),
-        PrincipalKind::Client { .. } => Err(AccessError::Internal("a client has a passkey")),
-    }
 }
 
 /// Why a passkey is not added.

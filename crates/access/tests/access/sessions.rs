@@ -124,7 +124,7 @@ impl House {
         self.access.session_by_passkey(&answer, &self.call()).await.map(store::Committed::into_inner)
     }
 
-    fn last(&self) -> String {
+    pub(crate) fn last(&self) -> String {
         self.acts_since(0).last().unwrap().clone()
     }
 }

@@ -77,7 +77,7 @@ pub(crate) enum RoleBody {
 
 /// What a person is: an operator in a role, or a customer's administrator.
 #[derive(ToSchema)]
-#[schema(as = Standing, rename_all = "lowercase")]
+#[schema(as = PersonStanding, rename_all = "lowercase")]
 #[expect(dead_code, reason = "describes the words of an answer; nothing is parsed into it")]
 pub(crate) enum StandingBody {
     /// Runs the platform: accounts, clients, operators, keys.

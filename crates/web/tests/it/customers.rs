@@ -81,11 +81,11 @@ impl World {
 
 /// A page's address with things that are there.
 fn at(page: &RouteInfo, things: &[(&'static str, String)]) -> String {
-    let mut path = page.path.clone();
+    let mut page = page.clone();
     for (name, id) in things {
-        path = path.replace(&format!("{{{name}}}"), id);
+        page.path = page.path.replace(&format!("{{{name}}}"), id);
     }
-    address(&RouteInfo { path, ..page.clone() })
+    address(&page)
 }
 
 fn is_theirs(page: &RouteInfo) -> bool {

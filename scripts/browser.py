@@ -248,6 +248,12 @@ def customer(ann, browser):
     dora.page.goto(tenet("console", profile="customer")["address"])
     dora.button("Sign in with the code")
     expect(dora.page.get_by_role("heading", level=1)).to_have_text("Globex")
+    dora.go("/me")
+    dora.page.get_by_label("What you call this device").fill("Phone")
+    dora.button("Add a passkey")
+    dora.done("passkey is added")
+    dora.sign_out()
+    dora.sign_in("Globex")
     assert [one["name"] for one in tenet("account", "people", account, profile="operator")] == ["Cora Vale", "Dora Vale"]
     ann.look(f"/accounts/{account}", "account")
     ann.page.get_by_role("button", name="Revoke Cora Vale").click()

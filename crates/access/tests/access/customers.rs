@@ -2,8 +2,8 @@
 //! whatever somebody writes to the database.
 
 use access::{
-    AccessError, Action, OpenedSession, OwnEventQuery, Principal, PrincipalKind, Resource, ReviewState, Role,
-    Session, Standing, Use, Verdict, Who,
+    AccessError, Action, OpenedSession, OwnEventQuery, Principal, PrincipalKind, Purpose, Resource,
+    ReviewState, Role, Session, Standing, Use, Verdict, Who,
 };
 use base::{AccountId, ClientId, Duration, EventId, Fault, Kind, OperatorId, Secret};
 use ledger::{EventQuery, LogSigner, OutcomeView};
@@ -405,10 +405,29 @@ on_both_engines! {
         let (acme, _) = house.customer("Acme").await;
         let cora = house.governor(acme, 2).await;
         let opened = house.session(&cora).await;
+        let mut laptop = house.with_passkey(&opened, "laptop").await;
         house.h.clock.advance(access::FRESH);
         let (by, _) = house.visit(&opened).await.unwrap();
         assert_eq!(code(house.access.own_client_create(&by, new_client("records:read")).await), "proof-needed");
         assert!(house.access.own_account(&by).await.is_ok(), "looking needs none");
+        let (by, session) = house.visit(&opened).await.unwrap();
+        let (challenge, _) = house.access.challenge(Purpose::Prove, Some(session.operator)).unwrap();
+        let answer = laptop.get(&challenge);
+        house.access.session_prove(&by, &session, &answer, &house.nearby()).await.unwrap().into_inner();
+        let proved = house.events().pop().unwrap();
+        assert_eq!((proved.activity.as_str(), proved.account), ("session.prove", Some(acme)));
+        let (by, _) = house.visit(&opened).await.unwrap();
+        house.access.own_client_create(&by, new_client("records:read")).await.unwrap().into_inner();
+        // By the passkey they are in the same account, from a public network too.
+        let (challenge, _) = house.access.challenge(Purpose::SignIn, None).unwrap();
+        let strong = house.access.session_by_passkey(&laptop.get(&challenge), &house.call()).await.unwrap().into_inner();
+        let (by, session) = house.access.authenticate_session(&strong.secret, &house.call(), Use::ByPerson).await.unwrap();
+        assert_eq!((session.role, by.scope().unwrap().account()), (Standing::Customer(acme), acme));
+        let own = house.access.passkeys(&by).await.unwrap();
+        let last = house.access.passkey_remove(&by, &session, own[0].id).await;
+        assert!(last.is_ok(), "their key of the terminal is left");
+        assert_eq!(code(house.visit(&opened).await), "session-invalid", "and their other sessions end");
+        house.access.session_end(&by, &session).await.unwrap().into_inner();
         let scope = house.access.server_scope(ledger::Interface::Startup, "server", "a test").unwrap();
         let weak = |strength: i64| access::Safeguard { name: "a.b", value: strength.to_string(), strength, exchangeable: true };
         house.access.safeguards_at_start(&scope, vec![weak(2)]).await.unwrap();

@@ -109,7 +109,7 @@ impl House {
     }
 
     /// Adds a passkey in a session.
-    async fn with_passkey(&self, opened: &OpenedSession, credential: &str) -> Authenticator {
+    pub(crate) async fn with_passkey(&self, opened: &OpenedSession, credential: &str) -> Authenticator {
         let (by, session) = self.in_session(opened).await.unwrap();
         let mut authenticator = Authenticator::new(credential);
         authenticator.user = session.operator.as_bytes().to_vec();

@@ -21,6 +21,20 @@ use crate::{
 
 /// Events on a page.
 const SHOWN: usize = 50;
+/// Events that a page is made of: those who govern an account look at it often, which is left out unless asked for.
+const READ: usize = 400;
+/// What is no more than a look at these pages, when an administrator of the account did it.
+const LOOKS: [&str; 9] = [
+    "account.read",
+    "client.list",
+    "repository.list",
+    "repository.read",
+    "key.status",
+    "log.search",
+    "hold.list",
+    "certificate.read",
+    "session.continue",
+];
 /// Of a kind, on the page of deletions.
 const SHOWN_DELETIONS: usize = 40;
 
@@ -43,6 +57,7 @@ const OUTCOMES: [(OutcomeWord, &str); 3] =
 pub(crate) struct Search {
     query: OwnEventQuery,
     kind: String,
+    looks: bool,
     cursor: Option<u64>,
 }
 
@@ -70,7 +85,8 @@ impl QueryParameters for Search {
             outcome: word.transpose()?,
             ..OwnEventQuery::default()
         };
-        Ok(Self { query, kind, cursor: pairs.take_parsed("cursor")? })
+        let looks = pairs.take("looks").is_some();
+        Ok(Self { query, kind, looks, cursor: pairs.take_parsed("cursor")? })
     }
 }
 
@@ -99,6 +115,7 @@ struct EventsPage {
     frame: Frame,
     kinds: Vec<Choice>,
     outcomes: Vec<Choice>,
+    looks: bool,
     rows: Vec<Row>,
     next: Option<String>,
 }
@@ -115,6 +132,11 @@ fn named(who: &Who) -> (String, bool) {
         Who::Nobody => ("somebody unknown".to_owned(), true),
         Who::Outsider => ("somebody outside your account".to_owned(), true),
     }
+}
+
+/// Whether somebody who governs the account only looked at it.
+fn is_look(one: &OwnEvent) -> bool {
+    matches!(one.who, Who::You | Who::Colleague(_)) && LOOKS.contains(&one.activity.as_str())
 }
 
 fn row(one: OwnEvent, now: base::Timestamp) -> Row {
@@ -145,14 +167,20 @@ pub(crate) async fn show(
     Query(search): Query<Search>,
 ) -> Result<Page<impl Template>, Problem> {
     let now = app.now();
-    let Search { query, kind, cursor } = search;
-    let page = app.access().own_events(&visitor.principal, &query, cursor, SHOWN).await?;
+    let Search { query, kind, looks, cursor } = search;
+    let page = app.access().own_events(&visitor.principal, &query, cursor, READ).await?;
+    let events: Vec<_> = page.events.into_iter().filter(|one| looks || !is_look(one)).collect();
+    // Where the page ends, the next begins: the cursor is the index of its last entry.
+    let next = if events.len() > SHOWN { events.get(SHOWN - 1).map(|last| last.index) } else { page.next };
     let mut link = String::new();
     if !kind.is_empty() {
         link += &format!("kind={}&", quoted(&kind));
     }
     if let Some(outcome) = query.outcome {
         link += &format!("outcome={}&", outcome.as_str());
+    }
+    if looks {
+        link += "looks=on&";
     }
     let kinds = KINDS.map(|(value, text)| Choice { value, text, chosen: value == kind });
     let outcomes = OUTCOMES.map(|(word, text)| Choice {
@@ -164,8 +192,9 @@ pub(crate) async fn show(
         frame: visitor.frame(&app),
         kinds: kinds.into(),
         outcomes: outcomes.into(),
-        rows: page.events.into_iter().map(|one| row(one, now)).collect(),
-        next: page.next.map(|cursor| format!("{link}cursor={cursor}")),
+        looks,
+        rows: events.into_iter().take(SHOWN).map(|one| row(one, now)).collect(),
+        next: next.map(|cursor| format!("{link}cursor={cursor}")),
     };
     Ok(Page(page))
 }

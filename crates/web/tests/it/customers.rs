@@ -219,6 +219,10 @@ testkit::on_both_engines! {
         let events = text(&events);
         assert!(events.contains("client.create") && events.contains("<td>you</td>"), "{events}");
         assert!(events.contains("whoever runs Tenet for you") && events.contains(">app<"), "{events}");
+        // Who looked is told to whoever asks for it.
+        assert!(!events.contains("account.read"), "{events}");
+        let looks = text(&world.page(&cora.visitor, "/account/events?looks=on").await);
+        assert!(looks.contains("account.read") && looks.contains("log.search"), "{looks}");
         let refusals = text(&world.page(&cora.visitor, "/account/events?kind=client&outcome=refused").await);
         assert!(refusals.contains("client.create") && !refusals.contains("client.revoke"), "{refusals}");
         // Nothing that a caller adds widens the search.

@@ -38,6 +38,24 @@ const LOOKS: [&str; 9] = [
 /// Of a kind, on the page of deletions.
 const SHOWN_DELETIONS: usize = 40;
 
+/// Acts that read otherwise from within an account than the catalogue of activities has them.
+const WORDS: [(&str, &str); 14] = [
+    ("access.deny", "an act is not allowed"),
+    ("account.read", "the account is looked at"),
+    ("client.create", "an application is registered"),
+    ("client.list", "the account's applications are listed"),
+    ("client.revoke", "an application is revoked"),
+    ("log.search", "what happened in the account is looked at"),
+    ("operator.enrol", "an administrator of the account joins"),
+    ("operator.link-create", "somebody is invited to govern the account"),
+    ("operator.list", "the account's administrators are listed"),
+    ("operator.revoke", "an administrator of the account is revoked"),
+    ("passkey.add", "an administrator of the account adds a passkey"),
+    ("passkey.remove", "an administrator of the account removes a passkey"),
+    ("session.code", "an administrator of the account asks for a code that opens the console once"),
+    ("session.prove", "in a session, an administrator of the account proves once more who they are"),
+];
+
 /// What can be asked for: the first half of activities' names, and words for them.
 const KINDS: [(&str, &str); 9] = [
     ("record", "Records"),
@@ -146,15 +164,18 @@ fn row(one: OwnEvent, now: base::Timestamp) -> Row {
         OutcomeView::Failed { reason } => ("failed", "bad", reason.clone()),
     };
     let (who, quiet) = named(&one.who);
-    let meaning = Activity::from_name(&one.activity).map_or("", Activity::meaning);
+    let known = WORDS.iter().find(|(name, _)| *name == one.activity).map(|(_, words)| *words);
+    let meaning = || Activity::from_name(&one.activity).map_or("", Activity::meaning);
+    let meaning = known.unwrap_or_else(meaning);
+    let kind = if one.object.0 == "operator" { "person" } else { one.object.0.as_str() };
     Row {
         at: When::new(one.time, now),
         clock: one.time.to_string().get(..19).unwrap_or_default().replace('T', " "),
         who,
         quiet,
+        object: format!("{kind} {}", one.object.1),
         what: meaning.split(':').next().unwrap_or_default().trim_end_matches('.').to_owned(),
         activity: one.activity,
-        object: format!("{} {}", one.object.0, one.object.1),
         outcome,
         class,
         reason,

@@ -219,8 +219,10 @@ testkit::on_both_engines! {
         let events = text(&events);
         assert!(events.contains("client.create") && events.contains("<td>you</td>"), "{events}");
         assert!(events.contains("whoever runs Tenet for you") && events.contains(">app<"), "{events}");
+        assert!(!events.contains("operator is") && !events.contains("operator enrols"), "in words of their own: {events}");
         // Who looked is told to whoever asks for it.
         assert!(!events.contains("account.read"), "{events}");
+        world.drain().await;
         let looks = text(&world.page(&cora.visitor, "/account/events?looks=on").await);
         assert!(looks.contains("account.read") && looks.contains("log.search"), "{looks}");
         let refusals = text(&world.page(&cora.visitor, "/account/events?kind=client&outcome=refused").await);

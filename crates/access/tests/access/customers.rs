@@ -400,6 +400,36 @@ on_both_engines! {
         assert_eq!(told.len(), 2);
     }
 
+    /// Whichever comes first, nobody is in a suspended account afterwards, and nobody waits for nobody.
+    async fn a_suspension_and_those_on_their_way_in_are_put_in_order(h: Harness) {
+        let house = House::open(h).await;
+        let admin = house.admin().await;
+        for round in 0..6u8 {
+            let (account, _) = house.customer(&format!("Customer {round}")).await;
+            let cora = house.governor(account, 2 * round + 10).await;
+            let by = house.visit(&house.session(&cora).await).await.unwrap().0;
+            let link = house.access.customer_invite(&admin, account, None).await.unwrap().into_inner();
+            let (suspended, joined, made, invited) = tokio::join!(
+                house.access.account_suspend(&admin, account),
+                enrol(&house.h, &house.access, link.secret, 2 * round + 11),
+                house.access.own_client_create(&by, new_client("records:read")),
+                house.access.customer_invite(&admin, account, None),
+            );
+            suspended.unwrap().into_inner();
+            if let Ok(person) = joined {
+                assert_eq!(code(house.sign_in(&person).await), "account-suspended");
+            }
+            match made.map(store::Committed::into_inner) {
+                Ok(made) => assert_eq!(code(house.client_token(&made).await), "account-suspended"),
+                Err(error) => assert_eq!(error.kind(), Kind::Unauthenticated, "{error}"),
+            }
+            if let Ok(link) = invited {
+                let link = link.into_inner();
+                assert!(enrol(&house.h, &house.access, link.secret, 200 + round).await.is_err(), "withdrawn");
+            }
+        }
+    }
+
     async fn what_gives_something_waits_and_tells_nothing_of_why(h: Harness) {
         let house = House::open(h).await;
         let (acme, _) = house.customer("Acme").await;
@@ -437,5 +467,19 @@ on_both_engines! {
         assert_eq!((error.code(), error.kind(), error.clause()), ("not-now", Kind::Unavailable, None));
         assert!(!error.to_string().contains("safeguard"), "{error}");
         assert_eq!(house.last(), "access.deny refused safeguard-weakened");
+    }
+}
+
+/// No call of theirs, no search from within and no page has a parameter in which another account could stand.
+#[test]
+fn nothing_of_theirs_takes_an_account() {
+    for (file, text) in [
+        ("own_account.rs", include_str!("../../src/own_account.rs")),
+        ("own_events.rs", include_str!("../../src/own_events.rs")),
+        ("store/own_search.rs", include_str!("../../../store/src/own_search.rs")),
+        ("console/own_account.rs", include_str!("../../../web/src/console/own_account.rs")),
+        ("console/own_events.rs", include_str!("../../../web/src/console/own_events.rs")),
+    ] {
+        assert!(!text.contains("AccountId"), "{file} names an account of its own");
     }
 }

@@ -70,22 +70,22 @@ class Person:
         if SHOTS and name:
             self.page.screenshot(path=SHOTS / f"{name}.png")
 
-    def join(self, link):
+    def join(self, link, heading="Data Protection Policy"):
         self.page.goto(link)
         expect(self.page.get_by_label("Secret of your link")).not_to_have_value("")
         assert "#" not in self.page.url, "the secret stays in no address"
         self.page.get_by_label("Your name").fill(self.name)
         self.button("Join with a passkey")
-        expect(self.page.get_by_role("heading", level=1)).to_contain_text("Data Protection Policy")
+        expect(self.page.get_by_role("heading", level=1)).to_contain_text(heading)
 
     def sign_out(self):
         self.button("Sign out")
         expect(self.page.get_by_role("heading", name="Sign in")).to_be_visible()
 
-    def sign_in(self):
+    def sign_in(self, heading="Data Protection Policy"):
         self.go("/sign-in")
         self.button("Sign in with a passkey")
-        expect(self.page.get_by_role("heading", level=1)).to_contain_text("Data Protection Policy")
+        expect(self.page.get_by_role("heading", level=1)).to_contain_text(heading)
 
 
 def invited(by, role):
@@ -279,6 +279,75 @@ def auditor(ann, browser):
     expect(eve.page.get_by_role("heading", name="Sign in")).to_be_visible()
 
 
+def customer(ann, browser):
+    """Somebody of a customer governs one account: registers an application, sees what happened, and reaches nothing else."""
+    ann.go("/accounts")
+    ann.page.get_by_role("link", name="Globex").click()
+    account = ann.page.url.rsplit("/", 1)[1]
+    ann.button("Invite somebody of the customer")
+    cora = Person(browser, "Cora Vale")
+    cora.join(ann.page.locator(".card p.mono").first.inner_text(), "Globex")
+    cora.look("/account", "own-account-empty")
+    cora.page.get_by_label("Its name").fill("Till")
+    cora.page.locator("input[name='records:read']").check()
+    cora.page.locator("input[name='records:write']").check()
+    cora.page.get_by_label("Up to which classification").select_option("confidential")
+    cora.button("Register the application")
+    expect(cora.page.get_by_role("heading", level=1)).to_have_text("Till is registered")
+    assert cora.page.locator("#secret").inner_text().startswith("tcs_")
+    if SHOTS:
+        cora.page.screenshot(path=SHOTS / "own-client.png")
+    cora.page.get_by_role("link", name="Go on").click()
+    expect(cora.page.locator("table").first).to_contain_text("Till")
+    # The log has it within a second or two.
+    for _ in range(20):
+        cora.go("/account/events?kind=client")
+        if "client.create" in cora.page.locator("main").inner_text():
+            break
+        cora.page.wait_for_timeout(500)
+    row = cora.page.locator("tr", has_text="client.create").first
+    expect(row).to_contain_text("you")
+    for path, name in {"/account": "own-account", "/account/events": "own-events", "/account/deletions": "own-deletions"}.items():
+        cora.look(path, name)
+    cora.look("/me")
+    for path in ("/accounts", f"/accounts/{account}", "/events", "/people", "/keys", "/findings", "/clauses/CD-8", "/versions", "/audit", "/live", "/reviews", "/alarms"):
+        answer = cora.context.request.get(ADDRESS + path)
+        assert answer.status == 403, f"{path}: {answer.status}"
+        assert "Ann Lee" not in answer.text()
+    for path in ("/account", "/account/events", "/account/deletions"):
+        answer = ann.context.request.get(ADDRESS + path)
+        assert answer.status == 403, f"{path}: {answer.status}"
+    cora.go("/account")
+    cora.button("Revoke Till")
+    cora.done("Revoked")
+    cora.sign_out()
+    cora.sign_in("Globex")
+    # At a terminal, and from there into the console.
+    link = tenet("account", "invite", account, "--days", "30", profile="operator")["link"]
+    tenet("enrol", link, "--name", "Dora Vale", "--save", "customer")
+    dora = Person(browser, "Dora Vale")
+    dora.page.goto(tenet("console", profile="customer")["address"])
+    dora.button("Sign in with the code")
+    expect(dora.page.get_by_role("heading", level=1)).to_have_text("Globex")
+    dora.go("/me")
+    dora.page.get_by_label("What you call this device").fill("Phone")
+    dora.button("Add a passkey")
+    dora.done("passkey is added")
+    dora.sign_out()
+    dora.sign_in("Globex")
+    assert [one["name"] for one in tenet("account", "people", account, profile="operator")] == ["Cora Vale", "Dora Vale"]
+    ann.look(f"/accounts/{account}", "account")
+    ann.page.get_by_role("button", name="Revoke Cora Vale").click()
+    ann.done("Revoked")
+    cora.page.goto(ADDRESS + "/account")
+    expect(cora.page.get_by_role("heading", name="Sign in")).to_be_visible()
+    dark = Person(browser, "Dark", color_scheme="dark")
+    dark.look("/sign-in")
+    dark.context.add_cookies(dora.context.cookies())
+    for path, name in {"/account": "own-account", "/account/events": "own-events", "/account/deletions": "own-deletions"}.items():
+        dark.look(path, f"{name}-dark")
+
+
 def forged(ann):
     """A form without the session's token does nothing."""
     answer = ann.context.request.post(f"{ADDRESS}/accounts", form={"name": "Forged"}, headers={"referer": ADDRESS + "/accounts"})
@@ -307,6 +376,7 @@ def main():
         by_password(ann, browser)
         by_provider(ann, browser)
         auditor(ann, browser)
+        customer(ann, browser)
         forged(ann)
         ann.sign_out()
         ann.sign_in()

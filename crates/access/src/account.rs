@@ -2,7 +2,7 @@
 
 use base::{AccountId, Timestamp};
 use ledger::ObjectRef;
-use store::{Row, StoreError};
+use store::{Row, StoreError, SystemTx, platform};
 
 use crate::AccessError;
 
@@ -37,6 +37,13 @@ impl Account {
 /// An account as the object of an event.
 pub(crate) fn object(account: AccountId) -> ObjectRef {
     ObjectRef::new("account", account).in_account(account)
+}
+
+/// Whether an account is there and not suspended, and that it stays so until the transaction ends: a suspension waits at its
+/// row, and then finds what the transaction made.
+pub(crate) async fn hold_account(tx: &mut SystemTx, account: AccountId) -> Result<bool, StoreError> {
+    let lock = platform!("UPDATE account SET name = name WHERE id = $1 AND suspended_at IS NULL");
+    Ok(tx.execute(lock, &[(&account).into()]).await? == 1)
 }
 
 /// A name of an account, a client or an operator: 1 to 64 letters and digits of any script, and spaces

@@ -11,7 +11,7 @@ use crate::{Access, AccessError, Account, Action, Principal, Resource, account::
 const MOST_SETTLINGS: u32 = 16;
 
 impl Access {
-    /// Suspends an account: none of its clients authenticates until it is resumed, and its keys are
+    /// Suspends an account: none of its clients and administrators authenticates until it is resumed, and its keys are
     /// not used. Its data stays. An operator's act; suspending a suspended account changes nothing and is
     /// recorded all the same.
     pub async fn account_suspend(
@@ -31,7 +31,18 @@ impl Access {
             tx.refuse(unknown(Activity::AccountSuspend, account)).await?;
             return Err(AccessError::NotFound("account"));
         };
-        let act = Act::new(Activity::AccountSuspend, object(account)).decided_by(decision.policies());
+        // Its administrators' sessions do not come back when it is resumed, nor do links that nobody used yet.
+        let end = platform!(
+            "UPDATE console_session SET ended_at = $2 WHERE ended_at IS NULL \
+             AND operator IN (SELECT id FROM operator WHERE account = $1)"
+        );
+        let ended = tx.execute(end, &[(&account).into(), scope.now().into()]).await?;
+        let links = platform!("DELETE FROM enrolment_link WHERE account = $1 AND used_at IS NULL");
+        let links = tx.execute(links, &[(&account).into()]).await?;
+        let act = Act::new(Activity::AccountSuspend, object(account))
+            .detail("sessions-ended", ended)
+            .detail("links-withdrawn", links)
+            .decided_by(decision.policies());
         let suspended = tx.commit(Account::from_row(&row)?, act).await?;
         // Nobody gets in from here on. A crash now leaves keys that nobody can ask for; suspending
         // again stops them too.

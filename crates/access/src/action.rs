@@ -18,6 +18,8 @@ pub enum ResourceKind {
     Hold,
     /// A certificate of deletion.
     Certificate,
+    /// A customer's account, as its own administrator governs it.
+    Account,
     /// Tenet itself.
     Platform,
 }
@@ -31,6 +33,7 @@ impl ResourceKind {
             Self::Object => "Object",
             Self::Hold => "Hold",
             Self::Certificate => "Certificate",
+            Self::Account => "Account",
             Self::Platform => "Platform",
         }
     }
@@ -42,6 +45,7 @@ impl ResourceKind {
             Self::Object => "object",
             Self::Hold => "hold",
             Self::Certificate => "certificate",
+            Self::Account => "account",
             Self::Platform => "platform",
         }
     }
@@ -106,6 +110,14 @@ actions! {
     ClientCreate "client.create" Platform;
     ClientList "client.list" Platform;
     ClientRevoke "client.revoke" Platform;
+    CustomerInvite "customer.invite" Platform;
+    CustomerList "customer.list" Platform;
+    OwnRead "own.read" Account;
+    OwnLog "own.log" Account;
+    OwnKeys "own.keys" Account;
+    OwnClientList "own.client-list" Account;
+    OwnClientCreate "own.client-create" Account;
+    OwnClientRevoke "own.client-revoke" Account;
     SessionOpen "session.open" Platform;
     PasskeyManage "passkey.manage" Platform;
     PasswordManage "password.manage" Platform;
@@ -149,6 +161,8 @@ impl Action {
             Self::AccountCreate
                 | Self::AccountResume
                 | Self::ClientCreate
+                | Self::CustomerInvite
+                | Self::OwnClientCreate
                 | Self::OperatorInvite
                 | Self::KeyRotate
                 | Self::KeyRetire
@@ -166,6 +180,7 @@ impl Action {
                 self,
                 Self::AccountSuspend
                     | Self::ClientRevoke
+                    | Self::OwnClientRevoke
                     | Self::OperatorRevoke
                     | Self::PasskeyManage
                     | Self::PasswordManage

@@ -8,7 +8,7 @@ use base::{AccountId, Actor, ClientId, OperatorId, Timestamp};
 use store::platform;
 
 use crate::{
-    Access, AccessError, Role, ScopeSet,
+    Access, AccessError, ScopeSet, Standing,
     claims::{Claims, Subject},
     client_create::EVERY_LEVEL,
     origin::Call,
@@ -31,11 +31,15 @@ impl Access {
         };
         let (subject, account) = match claims.subject {
             Subject::Client { client, account } => (Actor::Client(client), Some(account)),
+            Subject::Customer { person, account } => (Actor::Operator(person), Some(account)),
             Subject::Operator(operator) => (Actor::Operator(operator), None),
         };
         let established = match claims.subject {
             Subject::Client { client, account } => self.client(&claims, client, account, call, now).await?,
-            Subject::Operator(operator) => self.operator(&claims, operator, call, now).await?,
+            Subject::Customer { person, account } => {
+                self.person(&claims, person, Some(account), call, now).await?
+            }
+            Subject::Operator(operator) => self.person(&claims, operator, None, call, now).await?,
         };
         match established {
             Ok(kind) => {
@@ -95,16 +99,18 @@ impl Access {
         }))
     }
 
-    async fn operator(
+    /// An operator, or a customer's administrator: whichever the row is, the log says and the token is for.
+    async fn person(
         &self,
         claims: &Arc<Claims>,
         operator: OperatorId,
+        account: Option<AccountId>,
         call: &Call,
         now: Timestamp,
     ) -> Result<Result<PrincipalKind, &'static str>, AccessError> {
         let statement = platform!(
-            "SELECT o.role, o.revoked_at, o.ends_at, (SELECT COUNT(*) FROM token_revocation t WHERE t.token = $2) \
-             FROM operator o WHERE o.id = $1"
+            "SELECT o.role, o.revoked_at, o.ends_at, (SELECT COUNT(*) FROM token_revocation t WHERE t.token = $2), \
+             o.account, a.suspended_at, a.id FROM operator o LEFT JOIN account a ON a.id = o.account WHERE o.id = $1"
         );
         let mut read = self.0.store.system_read(&self.0.reader).await?;
         let found = read.row(statement, &[(&operator).into(), (&claims.token).into()]).await?;
@@ -120,13 +126,26 @@ impl Access {
         if row.int(3)? != 0 {
             return Ok(Err("token-revoked"));
         }
-        let Some(role) = Role::from_word(row.text(0)?) else { return Ok(Err("operator-role")) };
+        let Some(role) = Standing::of(row.text(0)?, row.opt_id(4)?) else { return Ok(Err("operator-role")) };
+        if role.account() != account {
+            return Ok(Err("another-account"));
+        }
         if self.made(operator).await?.is_none_or(|made| made.role != role || made.ends != ends) {
             return Ok(Err("operator-unexplained"));
         }
-        let origin = self.origin(Actor::Operator(operator), None, call).await?;
-        let scope = self.0.mint.system(origin, now, "an operator works on the platform");
-        Ok(Ok(PrincipalKind::Operator { scope, operator, role }))
+        if account.is_some() && (row.opt_time(5)?.is_some() || row.opt_blob(6)?.is_none()) {
+            return Ok(Err("account-suspended"));
+        }
+        let origin = self.origin(Actor::Operator(operator), account, call).await?;
+        Ok(Ok(match role {
+            Standing::Customer(account) => {
+                PrincipalKind::Customer { scope: self.0.mint.scope(account, origin, now), person: operator }
+            }
+            Standing::Operator(role) => {
+                let scope = self.0.mint.system(origin, now, "an operator works on the platform");
+                PrincipalKind::Operator { scope, operator, role }
+            }
+        }))
     }
 
     /// The rank of a stored clearance: the highest of the scheme if none is stored; below the lowest,

@@ -59,14 +59,14 @@ impl Access {
                     .decided_by(ruling.policies.clone())
                     .detail("action", action.name());
                 self.deny(principal, act).await?;
-                return Err(AccessError::Unwitnessed { last });
+                return Err(told(principal, AccessError::Unwitnessed { last }));
             }
             if action.waits_for_witnesses() && self.is_weakened().await? {
                 let act = weakened(object(principal, action, resource))
                     .decided_by(ruling.policies.clone())
                     .detail("action", action.name());
                 self.deny(principal, act).await?;
-                return Err(AccessError::Weakened);
+                return Err(told(principal, AccessError::Weakened));
             }
             return Ok(Decision { action, ruling });
         }
@@ -77,12 +77,14 @@ impl Access {
                 .decided_by(ruling.policies.clone())
                 .detail("action", action.name());
         self.deny(principal, act).await?;
-        Err(AccessError::Denied { policies: ruling.policies.clone(), clause })
+        Err(told(principal, AccessError::Denied { policies: ruling.policies.clone(), clause }))
     }
 
     async fn deny(&self, principal: &Principal, act: Act) -> Result<(), AccessError> {
         match &principal.kind {
-            PrincipalKind::Client { scope, .. } => self.0.store.record(scope, act).await?,
+            PrincipalKind::Client { scope, .. } | PrincipalKind::Customer { scope, .. } => {
+                self.0.store.record(scope, act).await?
+            }
             PrincipalKind::Operator { scope, .. } => self.0.store.record_system(scope, act).await?,
         };
         Ok(())
@@ -107,6 +109,9 @@ impl Access {
                 Asker::Client { scopes: *scopes, clearance: *clearance },
                 resource.account.is_none_or(|account| account == scope.account()),
             ),
+            PrincipalKind::Customer { scope, .. } => {
+                (Asker::Customer, resource.account.is_none_or(|account| account == scope.account()))
+            }
             PrincipalKind::Operator { role, .. } => (Asker::Operator(*role), false),
         };
         let rank = resource.classification.as_ref().map_or_else(
@@ -114,6 +119,17 @@ impl Access {
             |classification| i64::try_from(classification.rank()).unwrap_or(i64::MAX),
         );
         Question { asker, action, own, rank }
+    }
+}
+
+/// What whoever asked is told of a refusal: a customer's administrator hears nothing of the platform or of how it decides.
+fn told(principal: &Principal, error: AccessError) -> AccessError {
+    match (&principal.kind, error) {
+        (PrincipalKind::Customer { .. }, AccessError::Denied { .. }) => AccessError::NotOfAccount,
+        (PrincipalKind::Customer { .. }, AccessError::Unwitnessed { .. } | AccessError::Weakened) => {
+            AccessError::NotNow
+        }
+        (_, error) => error,
     }
 }
 

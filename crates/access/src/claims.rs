@@ -26,6 +26,13 @@ pub enum Subject {
         /// The account that is signed in.
         account: AccountId,
     },
+    /// A customer's administrator, in one account.
+    Customer {
+        /// Who.
+        person: OperatorId,
+        /// The account that is signed in.
+        account: AccountId,
+    },
     /// A person who operates Tenet. Never has an account.
     Operator(OperatorId),
 }
@@ -125,6 +132,7 @@ impl Claims {
     pub fn sign(&self, issuer: &Issuer, key: &SigningKey) -> Result<String, serde_json::Error> {
         let (sub, account) = match self.subject {
             Subject::Client { client, account } => (client.to_string(), Some(account)),
+            Subject::Customer { person, account } => (person.to_string(), Some(account)),
             Subject::Operator(operator) => (operator.to_string(), None),
         };
         let wire = Wire {
@@ -185,7 +193,11 @@ impl Claims {
     fn from_wire(wire: &Wire) -> Option<Self> {
         let scopes = ScopeSet::parse(&wire.scope).ok()?;
         let subject = match wire.account {
-            Some(account) => Subject::Client { client: wire.sub.parse().ok()?, account },
+            // The id says which: a client's and a person's begin differently.
+            Some(account) => match wire.sub.parse() {
+                Ok(client) => Subject::Client { client, account },
+                Err(_) => Subject::Customer { person: wire.sub.parse().ok()?, account },
+            },
             None => Subject::Operator(wire.sub.parse().ok()?),
         };
         let life = wire.exp.checked_sub(wire.iat)?;
@@ -255,7 +267,12 @@ pub(crate) mod tests {
             ..claims()
         };
         let token = operator.sign(&issuer(), &key(7)).unwrap();
-        assert_eq!(Claims::verify(&token, &issuer(), &[key(7)]), Ok(operator));
+        assert_eq!(Claims::verify(&token, &issuer(), &[key(7)]), Ok(operator.clone()));
+        let account = AccountId::from_bytes([2; 16]);
+        let person = OperatorId::from_bytes([4; 16]);
+        let customer = Claims { subject: Subject::Customer { person, account }, ..operator };
+        let token = customer.sign(&issuer(), &key(7)).unwrap();
+        assert_eq!(Claims::verify(&token, &issuer(), &[key(7)]), Ok(customer));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use store::{Committed, SystemScope, platform};
 
 use crate::{
     Access, AccessError, Action, Client, Principal, PublicKey, Resource, ScopeSet,
-    account::check_name,
+    account::{check_name, hold_account},
     client::object,
     credential::{SecretHash, SecretKind, generate},
     operator::{hold, refuse_revoked},
@@ -81,6 +81,10 @@ impl Access {
         };
         let mut tx = self.0.store.system(scope).await?;
         if creator != [0; 16] && !hold(&mut tx, &creator, scope.now()).await? {
+            return Err(refuse_revoked(tx, Activity::ClientCreate, object(id, account)).await);
+        }
+        // An operator may prepare a suspended account; its own administrator is not in it any more.
+        if scope.origin().account == Some(account) && !hold_account(&mut tx, account).await? {
             return Err(refuse_revoked(tx, Activity::ClientCreate, object(id, account)).await);
         }
         if tx.row(platform!("SELECT id FROM account WHERE id = $1"), &[(&account).into()]).await?.is_none() {

@@ -2,7 +2,7 @@
 
 use base::{AccountId, ClientId};
 use ledger::{Act, Activity};
-use store::platform;
+use store::{SystemScope, platform};
 
 use crate::{
     Access, AccessError, Action, Client, Page, Principal, Resource, account::object, client::page_size,
@@ -20,6 +20,18 @@ impl Access {
     ) -> Result<Page<Client, ClientId>, AccessError> {
         let resource = Resource::new().id(account).in_account(account);
         let (scope, decision) = self.operate(by, Action::ClientList, &resource).await?;
+        self.clients_of(scope, account, after, limit, decision.policies()).await
+    }
+
+    /// The same in the name of that scope.
+    pub(crate) async fn clients_of(
+        &self,
+        scope: &SystemScope,
+        account: AccountId,
+        after: Option<ClientId>,
+        limit: u32,
+        policies: Vec<String>,
+    ) -> Result<Page<Client, ClientId>, AccessError> {
         let after = after.unwrap_or(ClientId::from_bytes([0; 16]));
         let statement = platform!(
             "SELECT id, account, name, scopes, clearance, public_key, created_at, revoked_at FROM client \
@@ -38,7 +50,7 @@ impl Access {
         let clients = rows.iter().map(Client::from_row).collect::<Result<Vec<_>, _>>()?;
         let page = Page::cut(clients, limit, |client| client.id);
         let act = Act::new(Activity::ClientList, object(account))
-            .decided_by(decision.policies())
+            .decided_by(policies)
             .detail("count", page.items.len());
         self.0.store.record_system(scope, act).await?;
         Ok(page)

@@ -6,8 +6,8 @@ use ledger::{Act, Activity, ObjectRef};
 use store::{Committed, StoreError, SystemTx, Value, Witnessing, platform};
 
 use crate::{
-    Access, AccessError, Operator, PublicKey, Role,
-    account::check_name,
+    Access, AccessError, Operator, PublicKey, Standing,
+    account::{check_name, hold_account},
     authorize::{unwitnessed, weakened},
     challenge::{Challenge, Purpose},
     credential::SecretHash,
@@ -145,7 +145,10 @@ impl Access {
     ) -> Result<Committed<OpenedSession>, AccessError> {
         let now = self.0.context.now();
         let link = self.link(&enrolment.secret, call, now).await?;
-        let person = match self.person(enrolment.answer, Purpose::ProviderEnrol, now).await? {
+        if link.given.role.account().is_some() {
+            return Err(self.not_enrolled("provider-of-the-company", AccessError::WayOff, call, now).await);
+        }
+        let person = match self.person_there(enrolment.answer, Purpose::ProviderEnrol, now).await? {
             Ok(person) => person,
             Err(reason) => {
                 return Err(self.not_enrolled(reason, AccessError::ProviderInvalid, call, now).await);
@@ -162,8 +165,14 @@ impl Access {
     }
 
     /// Whether a link can be used now: before somebody is sent elsewhere with it. A failure counts as one to use it.
+    /// A customer's administrator is nobody at the company's provider.
     pub async fn enrolment_open(&self, secret: &Secret<String>, call: &Call) -> Result<(), AccessError> {
-        self.link(secret, call, self.0.context.now()).await.map(|_| ())
+        let now = self.0.context.now();
+        let link = self.link(secret, call, now).await?;
+        if link.given.role.account().is_some() {
+            return Err(self.not_enrolled("provider-of-the-company", AccessError::WayOff, call, now).await);
+        }
+        Ok(())
     }
 
     async fn not_enrolled(
@@ -254,10 +263,10 @@ impl Access {
         call: &Call,
         now: Timestamp,
     ) -> Result<(SystemTx, Operator), AccessError> {
-        let origin = self.origin(Actor::Operator(operator), None, call).await?;
-        let scope = self.0.mint.system(origin, now, "somebody enrols as an operator");
+        let origin = self.origin(Actor::Operator(operator), link.given.role.account(), call).await?;
+        let scope = self.0.mint.system(origin, now, "somebody enrols");
         let mut tx = self.0.store.system(&scope).await?;
-        let used = use_link(&mut tx, link.hash, link.creator.as_deref(), operator, now).await?;
+        let used = use_link(&mut tx, link, operator, now).await?;
         let Some(Given { role, ends }) = used.filter(|used| *used == link.given) else {
             drop(tx);
             return Err(self.no_link(call, now).await);
@@ -274,13 +283,14 @@ impl Access {
         proof: &Proof,
     ) -> Result<Vec<Act>, AccessError> {
         let statement = platform!(
-            "INSERT INTO operator (id, name, role, public_key, enrolled_at, ends_at, revoked_at) \
-             VALUES ($1, $2, $3, $4, $5, $6, NULL)"
+            "INSERT INTO operator (id, name, role, public_key, enrolled_at, ends_at, account, revoked_at) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, NULL)"
         );
         let key = match proof {
             Proof::Key(key) => Some(key.as_bytes()),
             Proof::Passkey(..) | Proof::Password(..) | Proof::Identity(..) => None,
         };
+        let account = made.role.account();
         let values = [
             (&made.id).into(),
             made.name.as_str().into(),
@@ -288,15 +298,21 @@ impl Access {
             key.map_or(Value::Null, Value::from),
             made.enrolled.into(),
             made.ends.map_or(Value::Null, Value::from),
+            account.as_ref().map_or(Value::Null, Value::from),
         ];
         match tx.execute(statement, &values).await {
             Ok(_) => {}
             Err(StoreError::Exists) => return Err(AccessError::KeyTaken),
             Err(error) => return Err(error.into()),
         }
-        let says = (made.role.as_str(), made.ends);
+        let says = (made.role.as_str(), made.ends, account);
         let key = key.map_or(&[][..], |key| key.as_slice());
-        let act = Act::new(Activity::OperatorEnrol, ObjectRef::new("operator", made.id))
+        let object = ObjectRef::new("operator", made.id);
+        let object = match account {
+            Some(account) => object.in_account(account),
+            None => object,
+        };
+        let act = Act::new(Activity::OperatorEnrol, object)
             .after(self.0.rows.operator(made.id, &made.name, says, key))
             .detail("role", made.role.as_str())
             .detail("link", link_create::object(link.hash.as_bytes()).id());
@@ -346,21 +362,26 @@ impl Access {
 /// Whoever made it must still be an operator.
 async fn use_link(
     tx: &mut SystemTx,
-    hash: SecretHash,
-    creator: Option<&[u8]>,
+    link: &Usable,
     operator: OperatorId,
     now: Timestamp,
 ) -> Result<Option<Given>, AccessError> {
-    if let Some(creator) = creator
+    if let Some(creator) = &link.creator
         && !hold(tx, creator, now).await?
+    {
+        return Ok(None);
+    }
+    // Nobody comes into a suspended account, and a suspension waits at its row for whoever is on the way in.
+    if let Some(account) = link.given.role.account()
+        && !hold_account(tx, account).await?
     {
         return Ok(None);
     }
     let statement = platform!(
         "UPDATE enrolment_link SET used_at = $2, used_by = $3 \
-         WHERE secret_hash = $1 AND used_at IS NULL AND expires_at > $2 RETURNING role, created_by, access_ends_at"
+         WHERE secret_hash = $1 AND used_at IS NULL AND expires_at > $2 RETURNING role, created_by, access_ends_at, account"
     );
-    let Some(row) = tx.row(statement, &[hash.as_bytes().into(), now.into(), (&operator).into()]).await?
+    let Some(row) = tx.row(statement, &[link.hash.as_bytes().into(), now.into(), (&operator).into()]).await?
     else {
         return Ok(None);
     };
@@ -373,8 +394,8 @@ async fn use_link(
             return Ok(None);
         }
     }
-    let ends = row.opt_time(2)?;
-    Ok(Role::from_word(row.text(0)?).map(|role| Given { role, ends }))
+    let (ends, account) = (row.opt_time(2)?, row.opt_id(3)?);
+    Ok(Standing::of(row.text(0)?, account).map(|role| Given { role, ends }))
 }
 
 /// Goes on with what was done, or undoes it: the link can still be used, with a key of one's own.

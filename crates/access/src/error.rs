@@ -93,6 +93,12 @@ pub enum AccessError {
         /// The clause that refuses.
         clause: &'static str,
     },
+    /// A customer's administrator asked for what is not the account's to govern.
+    #[error("this is not a part of your account that you govern here")]
+    NotOfAccount,
+    /// A customer's administrator asked for what waits, whatever the platform waits for.
+    #[error("this can't be done just now: try again later, or ask whoever runs Tenet for you")]
+    NotNow,
     /// No witness stands by the log now.
     #[error(
         "refused while no witness stands by the log ({}): try again once the witnesses are reachable; ask whoever runs the server",
@@ -175,6 +181,7 @@ impl AccessError {
             | Self::IdentityUnknown => "invalid_client",
             Self::Suspended
             | Self::Denied { .. }
+            | Self::NotOfAccount
             | Self::StrongerSignIn
             | Self::ProofNeeded
             | Self::WayOff => "unauthorized_client",
@@ -196,7 +203,7 @@ impl AccessError {
             | Self::IdentityTaken
             | Self::NotFound(_)
             | Self::Invalid { .. } => "invalid_request",
-            Self::Unwitnessed { .. } | Self::Weakened | Self::ProviderUnreachable => {
+            Self::Unwitnessed { .. } | Self::Weakened | Self::NotNow | Self::ProviderUnreachable => {
                 "temporarily_unavailable"
             }
             Self::Policy(_) | Self::Store(_) | Self::Keys(_) | Self::Entropy(_) | Self::Internal(_) => {
@@ -228,6 +235,7 @@ impl Fault for AccessError {
             | Self::IdentityUnknown => Kind::Unauthenticated,
             Self::Suspended
             | Self::Denied { .. }
+            | Self::NotOfAccount
             | Self::OwnAct
             | Self::OwnTrail
             | Self::Weakened
@@ -250,7 +258,7 @@ impl Fault for AccessError {
             | Self::ReviewedAlready
             | Self::ApprovedAlready => Kind::Conflict,
             Self::NotFound(_) => Kind::NotFound,
-            Self::Unwitnessed { .. } | Self::ProviderUnreachable => Kind::Unavailable,
+            Self::Unwitnessed { .. } | Self::NotNow | Self::ProviderUnreachable => Kind::Unavailable,
             Self::Store(error) => error.kind(),
             Self::Keys(error) => error.kind(),
             Self::Policy(_) | Self::Entropy(_) | Self::Internal(_) => Kind::Internal,
@@ -281,7 +289,8 @@ impl Fault for AccessError {
             Self::InvalidAccount => "account-invalid",
             Self::InvalidTarget => "audience-invalid",
             Self::Throttled { .. } => "too-many-failures",
-            Self::Denied { .. } => "access-denied",
+            Self::Denied { .. } | Self::NotOfAccount => "access-denied",
+            Self::NotNow => "not-now",
             Self::Unwitnessed { .. } => "log-unwitnessed",
             Self::LinkInvalid => "link-invalid",
             Self::LastAdministrator => "last-administrator",
@@ -388,6 +397,8 @@ mod tests {
                 "log-unwitnessed",
                 "temporarily_unavailable",
             ),
+            (AccessError::NotOfAccount, Kind::Denied, "access-denied", "unauthorized_client"),
+            (AccessError::NotNow, Kind::Unavailable, "not-now", "temporarily_unavailable"),
             (AccessError::LinkInvalid, Kind::Unauthenticated, "link-invalid", "invalid_request"),
             (AccessError::LastAdministrator, Kind::Conflict, "last-administrator", "invalid_request"),
             (AccessError::OwnAct, Kind::Denied, "own-act", "invalid_request"),

@@ -10,7 +10,7 @@ use std::{
 use base::{AccountId, ClientId, Duration, OperatorId, Timestamp};
 use ledger::{Act, Activity, EventQuery, EventView, ObjectRef, OutcomeView, OutcomeWord};
 
-use crate::{Access, AccessError, Role};
+use crate::{Access, AccessError, Standing};
 
 /// How long what the log said is taken for true: a revocation that somebody undid in the database ends by then.
 const LIFE: Duration = Duration::from_seconds(60);
@@ -22,8 +22,8 @@ const MAX_REMEMBERED: usize = 65_536;
 /// What the log says of an operator.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Made {
-    /// The role that it was enrolled with.
-    pub(crate) role: Role,
+    /// The role, or the account, that it was enrolled with.
+    pub(crate) role: Standing,
     /// The thumbprint of the key that it enrolled; none for who enrolled with a passkey alone.
     pub(crate) key: Option<String>,
     /// When its access ends by itself.
@@ -33,8 +33,8 @@ pub(crate) struct Made {
 /// What a link gives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Given {
-    /// The role.
-    pub(crate) role: Role,
+    /// The role, or the account.
+    pub(crate) role: Standing,
     /// When access ends by itself.
     pub(crate) ends: Option<Timestamp>,
 }
@@ -42,7 +42,7 @@ pub(crate) struct Given {
 impl Given {
     fn read(event: &EventView) -> Option<Self> {
         let ends = event.text("access-ends").map(str::parse).transpose().ok()?;
-        Some(Self { role: Role::from_word(event.text("role")?)?, ends })
+        Some(Self { role: standing(event)?, ends })
     }
 }
 
@@ -151,6 +151,22 @@ impl Access {
         Ok(given)
     }
 
+    /// Whether the log says that somebody was enrolled to govern that account, whatever became of them.
+    pub(crate) async fn was_enrolled_for(
+        &self,
+        person: OperatorId,
+        account: AccountId,
+    ) -> Result<bool, AccessError> {
+        let enrolled = EventQuery {
+            activity: Some(Activity::OperatorEnrol.name().to_owned()),
+            object: Some(person.to_string()),
+            ..succeeded()
+        };
+        let events = self.0.store.recorded(&enrolled).await?;
+        let first = done(&events, Activity::OperatorEnrol);
+        Ok(first.and_then(standing) == Some(Standing::Customer(account)))
+    }
+
     /// Forgets what the log said of an operator: it has said more since.
     pub(crate) fn forget_made(&self, operator: OperatorId) {
         held(&self.0.explained.operators).remove(&operator);
@@ -172,6 +188,11 @@ fn done(events: &[EventView], activity: Activity) -> Option<&EventView> {
     events.iter().find(|event| event.outcome == OutcomeView::Success && event.activity == activity.name())
 }
 
+/// The role that an event gives, or the account that it gives somebody to govern: the one that its object is of.
+fn standing(event: &EventView) -> Option<Standing> {
+    Standing::of(event.text("role")?, event.object.account)
+}
+
 /// Enrolled once, with this role and key, and not revoked.
 fn fold(events: &[EventView]) -> Option<Made> {
     if done(events, Activity::OperatorRevoke).is_some() {
@@ -180,7 +201,7 @@ fn fold(events: &[EventView]) -> Option<Made> {
     let enrolled = done(events, Activity::OperatorEnrol)?;
     let ends = enrolled.text("ends").map(str::parse).transpose().ok()?;
     let key = enrolled.text("key").map(str::to_owned);
-    Some(Made { role: Role::from_word(enrolled.text("role")?)?, key, ends })
+    Some(Made { role: standing(enrolled)?, key, ends })
 }
 
 /// Registered once, in this account, with these scopes and this credential, and not revoked.

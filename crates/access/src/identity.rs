@@ -17,7 +17,7 @@ use crate::{
     operator::hold,
     origin::Call,
     session::{Method, OpenedSession, Session},
-    ways::{Proven, Removal, Spends, Unproven, Way, own},
+    ways::{Proven, Removal, Spends, Unproven, Way},
 };
 
 /// Most identities that an operator has.
@@ -207,7 +207,7 @@ impl Access {
         call: &Call,
     ) -> Result<Committed<OpenedSession>, AccessError> {
         let now = self.0.context.now();
-        let proof = match self.person(answer, Purpose::ProviderSignIn, now).await? {
+        let proof = match self.person_there(answer, Purpose::ProviderSignIn, now).await? {
             Ok(person) => match self.linked(person).await? {
                 Ok(proven) => Ok(proven),
                 Err((subject, "identity-unknown")) => {
@@ -235,7 +235,7 @@ impl Access {
         answer: ProviderAnswer,
         call: &Call,
     ) -> Result<Committed<()>, AccessError> {
-        let proof = match self.person(answer, Purpose::ProviderProve, self.0.context.now()).await? {
+        let proof = match self.person_there(answer, Purpose::ProviderProve, self.0.context.now()).await? {
             Ok(person) => self.linked(person).await?,
             Err(reason) => Err((Actor::Anonymous, reason)),
         };
@@ -248,12 +248,13 @@ impl Access {
         by: &Principal,
         answer: ProviderAnswer,
     ) -> Result<Committed<Identity>, AccessError> {
-        let (scope, decision) = self.operate(by, Action::IdentityManage, &Resource::new()).await?;
-        let operator = own(by)?;
+        let (scope, operator, decision) =
+            self.by_oneself(by, Action::IdentityManage, &Resource::new()).await?;
+        let scope = &scope;
         let id = IdentityId::new(&self.0.context)?;
         let refused =
             |reason| Act::refused(Activity::IdentityAdd, ObjectRef::new("identity", id), reason, None);
-        let person = match self.person(answer, Purpose::ProviderAdd, scope.now()).await? {
+        let person = match self.person_there(answer, Purpose::ProviderAdd, scope.now()).await? {
             Ok(person) if person.challenge.operator == operator => person,
             Ok(_) => {
                 self.0.store.record_system(scope, refused("challenge-of-another")).await?;
@@ -320,11 +321,11 @@ impl Access {
 
     /// The caller's own identities, in the order in which they were added.
     pub async fn identities(&self, by: &Principal) -> Result<Vec<Identity>, AccessError> {
-        let (scope, _) = self.operate(by, Action::SessionOpen, &Resource::new()).await?;
+        let (scope, operator, _) = self.by_oneself(by, Action::SessionOpen, &Resource::new()).await?;
+        let scope = &scope;
         let list = platform!(
             "SELECT id, issuer, added_at FROM identity WHERE operator = $1 AND removed_at IS NULL ORDER BY added_at, id"
         );
-        let operator = own(by)?;
         let mut read = self.0.store.system_read(scope).await?;
         let rows = read.rows(list, &[(&operator).into()]).await?;
         let identity = |row: &Row| -> Result<Identity, StoreError> {
@@ -355,7 +356,7 @@ impl Access {
     }
 
     /// Who the provider says it is; or the reason why that is not believed.
-    pub(crate) async fn person(
+    pub(crate) async fn person_there(
         &self,
         answer: ProviderAnswer,
         purpose: Purpose,

@@ -6,7 +6,7 @@ use ledger::{Act, Activity, Interface, ObjectRef};
 use store::{Committed, SystemScope, Value, platform};
 
 use crate::{
-    Access, AccessError, Action, Principal, Resource, Role,
+    Access, AccessError, Action, Principal, Resource, Role, Standing,
     client_create::principal_bytes,
     credential::{SecretKind, generate},
     jws::encode,
@@ -21,8 +21,8 @@ pub const LINK_LIFE: Duration = Duration::from_seconds(30 * 60);
 pub struct EnrolmentLink {
     /// What [`Access::enrol`] asks for.
     pub secret: Secret<String>,
-    /// The role of whoever uses it.
-    pub role: Role,
+    /// The role of whoever uses it, or the account that they will govern.
+    pub role: Standing,
     /// Until when.
     pub expires: Timestamp,
     /// When the access of whoever uses it ends by itself, if it does.
@@ -67,7 +67,7 @@ impl Access {
             (Some(wanted), Some(own)) => Some(wanted.min(own)),
             (wanted, own) => wanted.or(own),
         };
-        let (link, act) = self.add_link(&mut tx, scope, (role, access_ends), Some(creator)).await?;
+        let (link, act) = self.add_link(&mut tx, scope, (role.into(), access_ends), Some(creator)).await?;
         Ok(tx.commit(link, act.decided_by(decision.policies())).await?)
     }
 
@@ -81,29 +81,42 @@ impl Access {
         }
         let statement = platform!("DELETE FROM enrolment_link WHERE created_by IS NULL AND used_at IS NULL");
         tx.execute(statement, &[]).await?;
-        let (link, act) = self.add_link(&mut tx, scope, (Role::Administrator, None), None).await?;
+        let (link, act) = self.add_link(&mut tx, scope, (Role::Administrator.into(), None), None).await?;
         Ok(Some(tx.commit(link, act.detail("first", true)).await?))
     }
 
-    async fn add_link(
+    pub(crate) async fn add_link(
         &self,
         tx: &mut store::SystemTx,
         scope: &SystemScope,
-        (role, access_ends): (Role, Option<Timestamp>),
+        (role, access_ends): (Standing, Option<Timestamp>),
         creator: Option<[u8; 16]>,
     ) -> Result<(EnrolmentLink, Act), AccessError> {
         let (secret, hash) = generate(SecretKind::EnrolmentLink, &self.0.context)?;
         let expires = scope.now() + LINK_LIFE;
         let statement = platform!(
-            "INSERT INTO enrolment_link (secret_hash, role, created_at, created_by, expires_at, access_ends_at, used_at, used_by) \
-             VALUES ($1, $2, $3, $4, $5, $6, NULL, NULL)"
+            "INSERT INTO enrolment_link (secret_hash, role, created_at, created_by, expires_at, access_ends_at, account, \
+             used_at, used_by) VALUES ($1, $2, $3, $4, $5, $6, $7, NULL, NULL)"
         );
         let creator = creator.as_ref().map_or(Value::Null, Value::from);
         let ends = access_ends.map_or(Value::Null, Value::from);
-        let values =
-            [hash.as_bytes().into(), role.as_str().into(), scope.now().into(), creator, expires.into(), ends];
+        let account = role.account();
+        let values = [
+            hash.as_bytes().into(),
+            role.as_str().into(),
+            scope.now().into(),
+            creator,
+            expires.into(),
+            ends,
+            account.as_ref().map_or(Value::Null, Value::from),
+        ];
         tx.execute(statement, &values).await?;
-        let act = Act::new(Activity::OperatorLinkCreate, object(hash.as_bytes()))
+        let object = object(hash.as_bytes());
+        let object = match account {
+            Some(account) => object.in_account(account),
+            None => object,
+        };
+        let act = Act::new(Activity::OperatorLinkCreate, object)
             .detail("role", role.as_str())
             .detail("expires", expires);
         let act = match access_ends {

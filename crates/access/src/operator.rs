@@ -1,10 +1,11 @@
-//! An operator: a person who works with Tenet. Has a role and a way to prove itself, and never an account.
+//! An operator: a person who works with Tenet. Has a role and a way to prove itself, and never an account. A customer's
+//! administrator has a row like an operator's, with an account and no role: see [`Standing`].
 
 use base::{OperatorId, Timestamp};
 use ledger::{Act, Activity, ObjectRef};
 use store::{StoreError, SystemTx, platform};
 
-use crate::AccessError;
+use crate::{AccessError, Standing};
 
 /// What an operator may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -41,15 +42,15 @@ impl Role {
     }
 }
 
-/// An operator, as shown to other operators.
+/// An operator or a customer's administrator, as shown to operators.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Operator {
     /// Its id.
     pub id: OperatorId,
     /// The name that it enrolled with.
     pub name: String,
-    /// What it may do.
-    pub role: Role,
+    /// What it may do: a role, or the account that it governs.
+    pub role: Standing,
     /// When it enrolled.
     pub enrolled: Timestamp,
     /// When its access ends by itself, if it does.

@@ -4,10 +4,10 @@ use base::OperatorId;
 use ledger::{Act, Activity, ObjectRef};
 use store::{Row, StoreError, platform};
 
-use crate::{Access, AccessError, Action, Operator, Page, Principal, Resource, Role, client::page_size};
+use crate::{Access, AccessError, Action, Operator, Page, Principal, Resource, Standing, client::page_size};
 
 impl Access {
-    /// Operators, revoked ones too, in the order of their ids, those after `after`, at most `limit`
+    /// Operators, revoked ones too, and nobody of a customer, in the order of their ids, those after `after`, at most `limit`
     /// (1 to 500). An operator's act.
     pub async fn operator_list(
         &self,
@@ -18,7 +18,7 @@ impl Access {
         let (scope, decision) = self.operate(by, Action::OperatorList, &Resource::new()).await?;
         let after = after.unwrap_or(OperatorId::from_bytes([0; 16]));
         let statement = platform!(
-            "SELECT id, name, role, enrolled_at, revoked_at, ends_at FROM operator WHERE id > $1 ORDER BY id LIMIT $2"
+            "SELECT id, name, role, enrolled_at, revoked_at, ends_at, account FROM operator WHERE id > $1 AND account IS NULL ORDER BY id LIMIT $2"
         );
         let limit = page_size(limit);
         let mut read = self.0.store.system_read(scope).await?;
@@ -34,12 +34,12 @@ impl Access {
     }
 }
 
-/// From the columns id, name, role, enrolled_at, revoked_at, ends_at.
+/// From the columns id, name, role, enrolled_at, revoked_at, ends_at, account.
 pub(crate) fn from_row(row: &Row) -> Result<Operator, StoreError> {
     Ok(Operator {
         id: row.id(0)?,
         name: row.text(1)?.to_owned(),
-        role: Role::from_word(row.text(2)?).ok_or(StoreError::Shape("a role"))?,
+        role: Standing::of(row.text(2)?, row.opt_id(6)?).ok_or(StoreError::Shape("a role"))?,
         enrolled: row.time(3)?,
         revoked: row.opt_time(4)?,
         ends: row.opt_time(5)?,

@@ -8,7 +8,7 @@ use store::{Committed, platform};
 use crate::{Access, AccessError, Action, Operator, Principal, Resource, Role, operator_list::from_row};
 
 impl Access {
-    /// Revokes an operator for good. An administrator's act, also on oneself; refused for the last
+    /// Revokes an operator, or a customer's administrator, for good. An administrator's act, also on oneself; refused for the last
     /// administrator. Revoking a revoked operator changes nothing and is recorded all the same.
     pub async fn operator_revoke(
         &self,
@@ -25,7 +25,7 @@ impl Access {
         tx.execute(lock, &[]).await?;
         let statement = platform!(
             "UPDATE operator SET revoked_at = COALESCE(revoked_at, $2) WHERE id = $1 \
-             RETURNING id, name, role, enrolled_at, revoked_at, ends_at"
+             RETURNING id, name, role, enrolled_at, revoked_at, ends_at, account"
         );
         let Some(row) = tx.row(statement, &[(&operator).into(), scope.now().into()]).await? else {
             tx.refuse(Act::refused(Activity::OperatorRevoke, object(), "operator-unknown", None)).await?;
@@ -46,7 +46,12 @@ impl Access {
         let end =
             platform!("UPDATE console_session SET ended_at = $2 WHERE operator = $1 AND ended_at IS NULL");
         let sessions = tx.execute(end, &[(&operator).into(), scope.now().into()]).await?;
-        let act = Act::new(Activity::OperatorRevoke, object())
+        // Of somebody who governs an account, it is told there too.
+        let object = match revoked.role.account() {
+            Some(account) => object().in_account(account),
+            None => object(),
+        };
+        let act = Act::new(Activity::OperatorRevoke, object)
             .detail("sessions-ended", sessions)
             .decided_by(decision.policies())
             .detail("links-withdrawn", links);

@@ -13,7 +13,7 @@ use crate::{
     operator::hold,
     origin::Call,
     session::{Method, OpenedSession, Session},
-    ways::{Proven, Removal, Spends, Unproven, Way, own},
+    ways::{Proven, Removal, Spends, Unproven, Way},
     webauthn::{self, Created, MAX_PART_BYTES, WebauthnFault},
 };
 
@@ -111,8 +111,9 @@ impl Access {
         name: &str,
         registration: &Registration,
     ) -> Result<Committed<Passkey>, AccessError> {
-        let (scope, decision) = self.operate(by, Action::PasskeyManage, &Resource::new()).await?;
-        let operator = own(by)?;
+        let (scope, operator, decision) =
+            self.by_oneself(by, Action::PasskeyManage, &Resource::new()).await?;
+        let scope = &scope;
         let id = PasskeyId::new(&self.0.context)?;
         let object = || ObjectRef::new("passkey", id);
         let checked = match check_name(name) {
@@ -189,12 +190,11 @@ impl Access {
 
     /// The caller's own passkeys, in the order in which they were added.
     pub async fn passkeys(&self, by: &Principal) -> Result<Vec<Passkey>, AccessError> {
-        let (scope, _) = self.operate(by, Action::SessionOpen, &Resource::new()).await?;
+        let (scope, operator, _) = self.by_oneself(by, Action::SessionOpen, &Resource::new()).await?;
         let list = platform!(
             "SELECT id, name, added_at FROM passkey WHERE operator = $1 AND removed_at IS NULL ORDER BY added_at, id"
         );
-        let operator = own(by)?;
-        let mut read = self.0.store.system_read(scope).await?;
+        let mut read = self.0.store.system_read(&scope).await?;
         let rows = read.rows(list, &[(&operator).into()]).await?;
         let passkey = |row: &Row| -> Result<Passkey, StoreError> {
             Ok(Passkey { id: row.id(0)?, name: row.text(1)?.to_owned(), added: row.time(2)? })

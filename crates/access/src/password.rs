@@ -15,7 +15,7 @@ use crate::{
     operator::hold,
     origin::Call,
     session::{Method, OpenedSession, Session},
-    ways::{Proven, Removal, Spends, Unproven, Way, end_others, own},
+    ways::{Proven, Removal, Spends, Unproven, Way, end_others},
 };
 
 /// Fewest and most characters of a password.
@@ -171,8 +171,9 @@ impl Access {
         session: &Session,
         new: &NewPassword,
     ) -> Result<Committed<PasswordWay>, AccessError> {
-        let (scope, decision) = self.operate(by, Action::PasswordManage, &Resource::new()).await?;
-        let operator = own(by)?;
+        let (scope, operator, decision) =
+            self.by_oneself(by, Action::PasswordManage, &Resource::new()).await?;
+        let scope = &scope;
         let now = scope.now();
         let id = PasswordId::new(&self.0.context)?;
         let refused = |error: &AccessError| {
@@ -261,10 +262,10 @@ impl Access {
 
     /// The caller's own password.
     pub async fn password(&self, by: &Principal) -> Result<Option<PasswordWay>, AccessError> {
-        let (scope, _) = self.operate(by, Action::SessionOpen, &Resource::new()).await?;
+        let (scope, operator, _) = self.by_oneself(by, Action::SessionOpen, &Resource::new()).await?;
+        let scope = &scope;
         let find =
             platform!("SELECT id, login, set_at FROM password WHERE operator = $1 AND removed_at IS NULL");
-        let operator = own(by)?;
         let mut read = self.0.store.system_read(scope).await?;
         let Some(row) = read.row(find, &[(&operator).into()]).await? else { return Ok(None) };
         Ok(Some(PasswordWay { id: row.id(0)?, login: row.text(1)?.to_owned(), set: row.time(2)? }))

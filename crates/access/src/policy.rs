@@ -15,20 +15,26 @@ use crate::{action::Action, operator::Role, scopes::ScopeSet};
 /// Most answers that are remembered.
 pub const MAX_RULINGS: usize = 4_096;
 const SCHEMA: &str = include_str!("../policies/tenet.cedarschema");
-const POLICIES: [(&str, &str); 3] = [
+const POLICIES: [(&str, &str); 4] = [
     ("isolation.cedar", include_str!("../policies/isolation.cedar")),
     ("clients.cedar", include_str!("../policies/clients.cedar")),
+    ("customers.cedar", include_str!("../policies/customers.cedar")),
     ("operators.cedar", include_str!("../policies/operators.cedar")),
 ];
 /// Clauses that a policy may name. Kept as a list since an event takes only words of ours.
-const CLAUSES: [&str; 4] = ["CD-6", "CD-8", "RR-1", "RR-3"];
+const CLAUSES: [&str; 6] = ["CD-4", "CD-6", "CD-8", "RR-1", "RR-3", "SD-1"];
 /// The clause that refuses what no policy permits: only authorised access.
 const NOTHING_PERMITS: &str = "SD-1";
 
 /// What is known of whoever asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Asker {
-    Client { scopes: ScopeSet, clearance: i64 },
+    Client {
+        scopes: ScopeSet,
+        clearance: i64,
+    },
+    /// A customer's administrator.
+    Customer,
     Operator(Role),
 }
 
@@ -143,11 +149,17 @@ impl Policies {
                     vec![("account", own), ("scopes", scopes), ("clearance", clearance)],
                 )
             }
+            Asker::Customer => {
+                let own = RestrictedExpression::new_entity_uid(own.clone());
+                (uid("Customer", "customer")?, vec![("account", own)])
+            }
             Asker::Operator(role) => (uid("Operator", "operator")?, vec![("role", text(role.as_str()))]),
         };
         let resource_type = question.action.resource().type_name();
-        let resource = uid(resource_type, "resource")?;
-        let resource_attributes = if resource_type == "Platform" {
+        // An account that is governed is itself what is asked about.
+        let is_account = resource_type == "Account";
+        let resource = if is_account { account.clone() } else { uid(resource_type, "resource")? };
+        let resource_attributes = if is_account || resource_type == "Platform" {
             vec![]
         } else {
             let account = RestrictedExpression::new_entity_uid(account.clone());
@@ -158,7 +170,10 @@ impl Policies {
             let attributes = attributes.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
             Entity::new(uid.clone(), attributes, HashSet::new()).map_err(|error| wrong(&error))
         };
-        let known = [entity(&principal, attributes)?, entity(&resource, resource_attributes)?];
+        let mut known = vec![entity(&principal, attributes)?];
+        if !is_account {
+            known.push(entity(&resource, resource_attributes)?);
+        }
         let accounts =
             HashSet::from([own, account]).into_iter().map(|uid| Entity::new_no_attrs(uid, HashSet::new()));
         let entities = Entities::from_entities(known.into_iter().chain(accounts), Some(&self.schema));
@@ -210,6 +225,8 @@ mod tests {
             ("engineer".to_owned(), Asker::Operator(Role::Engineer), false),
             ("employee".to_owned(), Asker::Operator(Role::Employee), false),
             ("auditor".to_owned(), Asker::Operator(Role::Auditor), false),
+            ("customer".to_owned(), Asker::Customer, true),
+            ("customer-of-another".to_owned(), Asker::Customer, false),
         ];
         for scope in TokenScope::ALL {
             let scopes = [scope].into_iter().collect();
@@ -276,7 +293,19 @@ mod tests {
                     let ruling = policies.evaluate(Question { asker, action: *action, own, rank }).unwrap();
                     let crosses = match asker {
                         Asker::Operator(_) => action.resource() != ResourceKind::Platform,
-                        Asker::Client { .. } => action.resource() == ResourceKind::Platform || !own,
+                        Asker::Client { .. } => {
+                            matches!(action.resource(), ResourceKind::Platform | ResourceKind::Account)
+                                || !own
+                        }
+                        // Of the platform, only their own sign-in.
+                        Asker::Customer => {
+                            let signs_in = matches!(
+                                action,
+                                Action::SessionOpen | Action::PasskeyManage | Action::PasswordManage
+                            );
+                            let is_platform = action.resource() == ResourceKind::Platform;
+                            if is_platform { !signs_in } else { !own }
+                        }
                     };
                     assert!(!(crosses && ruling.allowed), "{name} {action}");
                     if crosses {
@@ -286,6 +315,51 @@ mod tests {
                         );
                     }
                 }
+            }
+        }
+    }
+
+    /// What a customer's administrator may do, all of it: whatever is added is refused until somebody adds it here.
+    #[test]
+    fn a_customers_administrator_may_do_this_and_nothing_else() {
+        let policies = Policies::load().unwrap();
+        let may = [
+            Action::RepositoryRead,
+            Action::RepositoryList,
+            Action::HoldList,
+            Action::CertificateRead,
+            Action::OwnRead,
+            Action::OwnLog,
+            Action::OwnKeys,
+            Action::OwnClientList,
+            Action::OwnClientCreate,
+            Action::OwnClientRevoke,
+            Action::SessionOpen,
+            Action::PasskeyManage,
+            Action::PasswordManage,
+        ];
+        for action in Action::ALL {
+            for rank in 0..4 {
+                let question = |own| Question { asker: Asker::Customer, action: *action, own, rank };
+                let ruling = policies.evaluate(question(true)).unwrap();
+                assert_eq!(ruling.allowed, may.contains(action), "{action}");
+                assert!(
+                    ruling.allowed || !ruling.policies.is_empty(),
+                    "{action}: refused by a policy, not for want of one"
+                );
+                let signs_in =
+                    matches!(action, Action::SessionOpen | Action::PasskeyManage | Action::PasswordManage);
+                assert_eq!(
+                    policies.evaluate(question(false)).unwrap().allowed,
+                    signs_in,
+                    "{action} elsewhere"
+                );
+            }
+            for role in Role::ALL {
+                let question =
+                    Question { asker: Asker::Operator(role), action: *action, own: false, rank: 0 };
+                let governs = action.resource() == ResourceKind::Account;
+                assert!(!(governs && policies.evaluate(question).unwrap().allowed), "{action} by {role:?}");
             }
         }
     }
@@ -300,6 +374,7 @@ mod tests {
             "platform-review",
             "platform-staff",
             "platform-own",
+            "account-own",
         ];
         let mut known: Vec<String> =
             policies.schema.actions().map(|uid| uid.id().unescaped().to_owned()).collect();

@@ -30,6 +30,14 @@ pub enum PrincipalKind {
         /// The rank of the highest classification that it may touch; negative for none.
         clearance: i64,
     },
+    /// A person of a customer, who governs one account. There is no `SystemScope` here, and no way to get one: what such a
+    /// person does is bound to the account by the scope, as a client's acts are.
+    Customer {
+        /// The right to act within the account that the log says this person was enrolled for.
+        scope: Scope,
+        /// Which person: has a row, passkeys and sessions as an operator has.
+        person: OperatorId,
+    },
     /// A person who operates Tenet. There is no `Scope` here, and no way to get one.
     Operator {
         /// The right to act on the platform's tables.
@@ -42,21 +50,21 @@ pub enum PrincipalKind {
 }
 
 impl Principal {
-    /// A client or an operator.
+    /// A client, a customer's administrator, or an operator.
     pub const fn kind(&self) -> &PrincipalKind {
         &self.kind
     }
-    /// The scope of a client's account; none for an operator.
+    /// The scope of the account of a client or a customer's administrator; none for an operator.
     pub const fn scope(&self) -> Option<&Scope> {
         match &self.kind {
-            PrincipalKind::Client { scope, .. } => Some(scope),
+            PrincipalKind::Client { scope, .. } | PrincipalKind::Customer { scope, .. } => Some(scope),
             PrincipalKind::Operator { .. } => None,
         }
     }
-    /// An operator's scope; none for a client.
+    /// An operator's scope; none for a client or a customer's administrator.
     pub const fn system(&self) -> Option<&SystemScope> {
         match &self.kind {
-            PrincipalKind::Client { .. } => None,
+            PrincipalKind::Client { .. } | PrincipalKind::Customer { .. } => None,
             PrincipalKind::Operator { scope, .. } => Some(scope),
         }
     }
@@ -64,6 +72,7 @@ impl Principal {
     pub const fn actor(&self) -> Actor {
         match &self.kind {
             PrincipalKind::Client { client, .. } => Actor::Client(*client),
+            PrincipalKind::Customer { person, .. } => Actor::Operator(*person),
             PrincipalKind::Operator { operator, .. } => Actor::Operator(*operator),
         }
     }

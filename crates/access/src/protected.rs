@@ -28,7 +28,7 @@ const CLIENTS: Platform = platform!(
      WHERE id > $1 ORDER BY id LIMIT $2"
 );
 const OPERATORS: Platform = platform!(
-    "SELECT id, name, role, public_key, revoked_at, ends_at FROM operator WHERE id > $1 ORDER BY id LIMIT $2"
+    "SELECT id, name, role, public_key, revoked_at, ends_at, account FROM operator WHERE id > $1 ORDER BY id LIMIT $2"
 );
 
 /// Commits to what a row says of an account, a client or an operator: names are of people, and stay out of the log.
@@ -75,13 +75,15 @@ impl RowDigest {
         &self,
         id: OperatorId,
         name: &str,
-        (role, ends): (&str, Option<Timestamp>),
+        (role, ends, account): (&str, Option<Timestamp>, Option<AccountId>),
         key: &[u8],
     ) -> Commitment {
         let end = ends.map(|ends| ends.micros().to_be_bytes());
         let mut parts: Vec<&[u8]> = vec![id.as_bytes(), name.as_bytes(), role.as_bytes(), key];
-        // Where access does not end, as it was committed to before there was an end.
+        // Where access does not end, as it was committed to before there was an end; and so where there is no account. The
+        // two differ in length.
         parts.extend(end.as_ref().map(<[u8; 8]>::as_slice));
+        parts.extend(account.as_ref().map(|account| account.as_bytes().as_slice()));
         self.of(OPERATOR, &parts)
     }
 }
@@ -199,7 +201,8 @@ impl Access {
             _ => {
                 let revoked = if row.opt_int(4)?.is_some() { REVOKED } else { 0 };
                 let key = row.opt_blob(3)?.unwrap_or_default();
-                (digest.operator(row.id(0)?, row.text(1)?, (row.text(2)?, row.opt_time(5)?), key), revoked)
+                let says = (row.text(2)?, row.opt_time(5)?, row.opt_id(6)?);
+                (digest.operator(row.id(0)?, row.text(1)?, says, key), revoked)
             }
         };
         let id = row.blob(0)?.try_into().map_err(|_| StoreError::Shape("an id of 16 bytes"))?;

@@ -17,7 +17,9 @@ impl Access {
     pub async fn revoke(&self, by: &Principal, token: &str) -> Result<Option<Committed<()>>, AccessError> {
         let now = self.0.context.now();
         let origin = match &by.kind {
-            PrincipalKind::Client { scope, .. } => scope.origin().clone(),
+            PrincipalKind::Client { scope, .. } | PrincipalKind::Customer { scope, .. } => {
+                scope.origin().clone()
+            }
             PrincipalKind::Operator { scope, .. } => scope.origin().clone(),
         };
         let own_account = by.scope().map(store::Scope::account);
@@ -54,6 +56,7 @@ impl Access {
 fn subject_of(claims: &Claims) -> (Actor, Option<AccountId>) {
     match claims.subject {
         Subject::Client { client, account } => (Actor::Client(client), Some(account)),
+        Subject::Customer { person, account } => (Actor::Operator(person), Some(account)),
         Subject::Operator(operator) => (Actor::Operator(operator), None),
     }
 }

@@ -3,12 +3,12 @@
 
 use std::net::IpAddr;
 
-use base::{Actor, Duration, OperatorId, Secret, SessionId, Timestamp};
+use base::{AccountId, Actor, Duration, OperatorId, Secret, SessionId, Timestamp};
 use ledger::{Act, Activity};
 use store::{Committed, Row, StoreError, SystemScope, SystemTx, platform};
 
 use crate::{
-    Access, AccessError, Principal, PrincipalKind, Role,
+    Access, AccessError, Principal, PrincipalKind, Role, Standing,
     challenge::act,
     jws::{decode, encode, sha256},
     origin::Call,
@@ -112,8 +112,8 @@ pub struct Session {
     pub operator: OperatorId,
     /// The operator's name.
     pub name: String,
-    /// The operator's role.
-    pub role: Role,
+    /// The operator's role, or the account that its person governs.
+    pub role: Standing,
     /// How it began.
     pub method: Method,
     /// When it began.
@@ -137,7 +137,7 @@ pub struct OpenedSession {
 pub(crate) struct NewSession {
     pub(crate) operator: OperatorId,
     pub(crate) name: String,
-    pub(crate) role: Role,
+    pub(crate) role: Standing,
     pub(crate) method: Method,
     /// When the operator's access ends, if it does.
     pub(crate) access_ends: Option<Timestamp>,
@@ -150,6 +150,8 @@ struct Found {
     ended: bool,
     revoked: bool,
     access_ends: Option<Timestamp>,
+    /// Whether the account that its person governs is suspended.
+    suspended: bool,
     sealed: bool,
 }
 
@@ -236,8 +238,9 @@ impl Access {
             Some(secret) => sha256(&secret),
             None => return Err(self.no_session(Actor::Anonymous, "session-unreadable", call, now).await),
         };
-        let Some(found) = self.session_of(&hash).await? else {
-            return Err(self.no_session(Actor::Anonymous, "session-unknown", call, now).await);
+        let found = match self.session_of(&hash).await? {
+            Ok(found) => found,
+            Err(reason) => return Err(self.no_session(Actor::Anonymous, reason, call, now).await),
         };
         let operator = found.session.operator;
         let subject = Actor::Operator(operator);
@@ -255,48 +258,61 @@ impl Access {
             return Err(self.no_session(subject, reason, call, now).await);
         }
         let session = found.session;
-        let origin = self.origin(subject, None, call).await?;
-        let scope = self.0.mint.system(origin, now, "an operator works on the platform");
+        let account = session.role.account();
+        let origin = self.origin(subject, account, call).await?;
+        let scope = self.0.mint.system(origin.clone(), now, "a person is in a session of the console");
         if use_of == Use::ByPerson && now >= found.seen + SEEN_EVERY {
             self.seen(&scope, session.id).await?;
         }
-        let kind = PrincipalKind::Operator { scope, operator, role: session.role };
+        let kind = match session.role {
+            Standing::Operator(role) => PrincipalKind::Operator { scope, operator, role },
+            Standing::Customer(account) => {
+                let scope = self.0.mint.scope(account, origin, now);
+                PrincipalKind::Customer { scope, person: operator }
+            }
+        };
         let proved = Some(session.proved);
         Ok((Principal { kind, token: None, expires: session.ends, proved }, session))
     }
 
-    async fn session_of(&self, hash: &[u8; 32]) -> Result<Option<Found>, AccessError> {
+    /// The session of that secret, or why there is none.
+    async fn session_of(&self, hash: &[u8; 32]) -> Result<Result<Found, &'static str>, AccessError> {
         let statement = platform!(
             "SELECT s.id, s.operator, s.method, s.began_at, s.proved_at, s.ends_at, s.seen_at, s.ended_at, s.seal, \
-             o.name, o.role, o.revoked_at, o.ends_at FROM console_session s JOIN operator o ON o.id = s.operator \
-             WHERE s.secret_hash = $1"
+             o.name, o.role, o.revoked_at, o.ends_at, o.account, a.suspended_at, a.id FROM console_session s \
+             JOIN operator o ON o.id = s.operator LEFT JOIN account a ON a.id = o.account WHERE s.secret_hash = $1"
         );
         let mut read = self.0.store.system_read(&self.0.reader).await?;
         let row = read.row(statement, &[hash.into()]).await?;
         drop(read);
-        row.map(|row| self.found(&row, hash).map_err(AccessError::from)).transpose()
+        let Some(row) = row else { return Ok(Err("session-unknown")) };
+        Ok(self.found(&row, hash)?.ok_or("operator-role"))
     }
 
-    fn found(&self, row: &Row, hash: &[u8; 32]) -> Result<Found, StoreError> {
+    /// None where the role and the account of its operator contradict each other.
+    fn found(&self, row: &Row, hash: &[u8; 32]) -> Result<Option<Found>, StoreError> {
+        let account: Option<AccountId> = row.opt_id(13)?;
+        let Some(role) = Standing::of(row.text(10)?, account) else { return Ok(None) };
         let session = Session {
             id: row.id(0)?,
             operator: row.id(1)?,
             name: row.text(9)?.to_owned(),
-            role: Role::from_word(row.text(10)?).ok_or(StoreError::Shape("a role"))?,
+            role,
             method: Method::from_word(row.text(2)?).ok_or(StoreError::Shape("a method"))?,
             began: row.time(3)?,
             proved: row.time(4)?,
             ends: row.time(5)?,
         };
         let sealed = base::constant_time_eq(row.blob(8)?, &self.seal_of(hash, &session));
-        Ok(Found {
+        Ok(Some(Found {
             seen: row.time(6)?,
             ended: row.opt_time(7)?.is_some(),
             revoked: row.opt_time(11)?.is_some(),
             access_ends: row.opt_time(12)?,
+            suspended: row.opt_time(14)?.is_some() || (account.is_some() && row.opt_blob(15)?.is_none()),
             sealed,
             session,
-        })
+        }))
     }
 
     /// The reason why a session that a code has just opened is refused from there; none if it is not. For a drill.
@@ -309,14 +325,14 @@ impl Access {
             id: SessionId::new(&self.0.context)?,
             operator: OperatorId::from_bytes([0; 16]),
             name: String::new(),
-            role: Role::Administrator,
+            role: Role::Administrator.into(),
             method: Method::Code,
             began: now,
             proved: now,
             ends: now + SESSION_LIFE,
         };
-        let found =
-            Found { session, seen: now, ended: false, revoked: false, access_ends: None, sealed: true };
+        let (ended, revoked, suspended) = (false, false, false);
+        let found = Found { session, seen: now, ended, revoked, access_ends: None, suspended, sealed: true };
         Ok(self.is_good(&found, Some(peer), now).err())
     }
 
@@ -329,6 +345,7 @@ impl Access {
             (now >= found.seen + SESSION_IDLE, "session-idle"),
             (found.revoked, "operator-revoked"),
             (found.access_ends.is_some_and(|ends| now >= ends), "access-ended"),
+            (found.suspended, "account-suspended"),
             (found.session.method.is_too_weak_from(peer), "stronger-sign-in-needed"),
         ];
         checks.into_iter().find(|(wrong, _)| *wrong).map_or(Ok(()), |(_, reason)| Err(reason))
@@ -377,7 +394,7 @@ impl Access {
 
     /// Ends one's own session, at once on every server.
     pub async fn session_end(&self, by: &Principal, session: &Session) -> Result<Committed<()>, AccessError> {
-        let scope = by.system().ok_or(AccessError::Internal("a client has a session"))?;
+        let (scope, _) = &self.oneself(by)?;
         let statement =
             platform!("UPDATE console_session SET ended_at = $2 WHERE id = $1 AND ended_at IS NULL");
         let mut tx = self.0.store.system(scope).await?;

@@ -172,7 +172,9 @@ impl Access {
         match subject {
             Actor::Operator(operator) => {
                 let made = self.made(operator).await?;
-                Ok(made.is_some_and(|made| key.is_some_and(|key| Some(key) == made.key)))
+                Ok(made.is_some_and(|made| {
+                    known.account == made.role.account() && key.is_some_and(|key| Some(key) == made.key)
+                }))
             }
             Actor::Client(client) => {
                 let made = self.made_client(client).await?;
@@ -191,13 +193,18 @@ impl Access {
     async fn known(&self, subject: Actor) -> Result<Known, AccessError> {
         let mut read = self.0.store.system_read(&self.0.reader).await?;
         if let Actor::Operator(operator) = subject {
-            let statement = platform!("SELECT public_key, revoked_at, ends_at FROM operator WHERE id = $1");
+            let statement = platform!(
+                "SELECT o.public_key, o.revoked_at, o.ends_at, o.account, a.suspended_at FROM operator o \
+                 LEFT JOIN account a ON a.id = o.account WHERE o.id = $1"
+            );
             let Some(row) = read.row(statement, &[(&operator).into()]).await? else {
                 return Ok(Known::default());
             };
             let key = row.opt_blob(0)?.and_then(|bytes| bytes.try_into().ok()).map(PublicKey::from_bytes);
             let is_over = row.opt_time(2)?.is_some_and(|ends| self.0.context.now() >= ends);
-            return Ok(Known { key, revoked: row.opt_time(1)?.is_some() || is_over, ..Known::default() });
+            let revoked = row.opt_time(1)?.is_some() || is_over;
+            let (account, suspended) = (row.opt_id(3)?, row.opt_time(4)?.is_some());
+            return Ok(Known { account, key, revoked, suspended, ..Known::default() });
         }
         let client = match subject {
             Actor::Client(client) => client,
@@ -259,12 +266,9 @@ impl Access {
         let expires = issued + TOKEN_LIFE;
         let claims_subject = match (subject, account) {
             (Actor::Client(client), Some(account)) => Subject::Client { client, account },
+            (Actor::Operator(person), Some(account)) => Subject::Customer { person, account },
             (Actor::Operator(operator), None) => Subject::Operator(operator),
-            _ => {
-                return Err(AccessError::Internal(
-                    "a token is for a client of an account, or for an operator",
-                ));
-            }
+            _ => return Err(AccessError::Internal("a token is for a client or a person")),
         };
         let claims = Claims { subject: claims_subject, scopes, token, issued, expires };
         let text = self.0.verifier.sign(&claims).ok_or(AccessError::Internal("the token can't be signed"))?;

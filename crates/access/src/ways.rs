@@ -7,7 +7,7 @@ use ledger::{Act, Activity, EventQuery, ObjectRef};
 use store::{Committed, Platform, SystemTx, platform};
 
 use crate::{
-    Access, AccessError, Action, Principal, PrincipalKind, Resource,
+    Access, AccessError, Action, Principal, Resource,
     challenge::{Challenge, act},
     explained::succeeded,
     operator::{hold, refuse_revoked},
@@ -109,8 +109,8 @@ impl Access {
         let Some(new) = self.session_for(operator, method, now).await? else {
             return Err(self.fail(refused(subject, "operator-unknown"), method.invalid()).await);
         };
-        let origin = self.origin(subject, None, call).await?;
-        let scope = self.0.mint.system(origin, now, "an operator opens the console");
+        let origin = self.origin(subject, new.role.account(), call).await?;
+        let scope = self.0.mint.system(origin, now, "a person opens the console");
         let mut tx = self.0.store.system(&scope).await?;
         if !hold(&mut tx, operator.as_bytes(), now).await? || !spends.spend(&mut tx, now).await? {
             drop(tx);
@@ -128,9 +128,9 @@ impl Access {
         proof: Result<Proven, Unproven>,
         call: &Call,
     ) -> Result<Committed<()>, AccessError> {
-        let scope = by.system().ok_or(AccessError::Internal("a client has a session"))?;
+        let (scope, operator) = self.oneself(by)?;
+        let scope = &scope;
         let now = scope.now();
-        let operator = own(by)?;
         let refused =
             |reason| Failure { subject: Actor::Operator(operator), account: None, reason, call, now };
         let Proven { method, spends, .. } = match proof {
@@ -185,8 +185,8 @@ impl Access {
         removal: Removal,
     ) -> Result<Committed<()>, AccessError> {
         let Removal { action, activity, kind, id, name, statement } = removal;
-        let (scope, decision) = self.operate(by, action, &Resource::new().id(&name)).await?;
-        let operator = own(by)?;
+        let (scope, operator, decision) = self.by_oneself(by, action, &Resource::new().id(&name)).await?;
+        let scope = &scope;
         let object = || ObjectRef::new(kind, &name);
         let mut tx = self.0.store.system(scope).await?;
         // Two removals wait for each other here: the second sees what the first left.
@@ -232,12 +232,4 @@ pub(crate) async fn end_others(
         "UPDATE console_session SET ended_at = $3 WHERE operator = $1 AND id <> $2 AND ended_at IS NULL"
     );
     Ok(tx.execute(end, &[(&operator).into(), (&session.id).into(), now.into()]).await?)
-}
-
-/// The operator that a principal is.
-pub(crate) fn own(by: &Principal) -> Result<OperatorId, AccessError> {
-    match by.kind() {
-        PrincipalKind::Operator { operator, .. } => Ok(*operator),
-        PrincipalKind::Client { .. } => Err(AccessError::Internal("a client has a way into the console")),
-    }
 }

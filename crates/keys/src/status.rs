@@ -2,7 +2,7 @@
 
 use base::{AccountId, Timestamp};
 use ledger::{Act, Activity, ObjectRef};
-use store::{SystemScope, platform, select};
+use store::{Scope, SystemScope, platform, select};
 
 use crate::{
     KeyError, Keys,
@@ -117,12 +117,24 @@ impl Keys {
         system: &SystemScope,
         account: AccountId,
     ) -> Result<AccountStatus, KeyError> {
-        let scope = self.scope_of(system, account);
-        let mut read = self.store().read(&scope).await?;
+        let status = self.status_of(&self.scope_of(system, account)).await?;
+        let act = Act::new(Activity::KeyStatus, account_object(account, status.active));
+        self.data().record_system(system, act.decided_by(self.policies())).await?;
+        Ok(status)
+    }
+
+    /// The same for the account of that scope, and for no other.
+    pub async fn own_status(&self, scope: &Scope) -> Result<AccountStatus, KeyError> {
+        let status = self.status_of(scope).await?;
+        let act = Act::new(Activity::KeyStatus, account_object(scope.account(), status.active));
+        self.data().record(scope, act.decided_by(self.policies())).await?;
+        Ok(status)
+    }
+
+    async fn status_of(&self, scope: &Scope) -> Result<AccountStatus, KeyError> {
+        let mut read = self.store().read(scope).await?;
         let ring = read.row(RING, &[]).await?.ok_or(KeyError::NoSuchAccount)?;
         let active = version(ring.int(0)?)?;
-        let act = Act::new(Activity::KeyStatus, account_object(account, active));
-        self.data().record_system(system, act.decided_by(self.policies())).await?;
         let mut data_keys = Vec::new();
         for row in read.rows(DATA_KEYS, &[]).await? {
             let (all, destroyed) = (row.count(1)?, row.count(2)?);

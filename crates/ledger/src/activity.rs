@@ -190,6 +190,7 @@ catalogue! {
     AccountSuspend "account.suspend" EntityManagement 12 "Suspend" Medium ["CD-4" "CD-8"] "an account is suspended.";
     AccountResume "account.resume" EntityManagement 13 "Resume" Medium ["CD-4" "CD-8"] "a suspended account is resumed.";
     AccountList "account.list" EntityManagement 2 "Read" Informational ["RR-5"] "accounts are listed.";
+    AccountRead "account.read" EntityManagement 2 "Read" Informational ["RR-5"] "an account is looked at by its own administrator.";
     ClientCreate "client.create" EntityManagement 1 "Create" Low ["CD-4" "CD-8" "SD-1"] "an application of a customer is registered.";
     ClientRevoke "client.revoke" EntityManagement 9 "Disable" Medium ["CD-4" "CD-8" "SD-1"] "an application of a customer is revoked.";
     ClientList "client.list" EntityManagement 2 "Read" Informational ["RR-5"] "the applications of a customer are listed.";

@@ -15,6 +15,7 @@ mod job;
 mod log;
 mod migrate;
 mod outbox;
+mod own_search;
 mod reader;
 mod reconcile;
 mod reconcile_job;
@@ -49,6 +50,7 @@ pub use error::StoreError;
 pub use guard::PLATFORM_TABLES;
 pub use indexer::Indexer;
 pub use job::{JobError, JobFuture, JobHandler, JobRunner, Lease, NewJob, Next};
+pub use own_search::OwnQuery;
 pub use reader::ReadEntry;
 pub use reconcile::{
     MAX_UNEXPLAINED, Protected, Reconciled, Reconciler, RowKey, RowPage, RowState, RowsFuture, Said,

@@ -71,7 +71,9 @@ pub fn staff<'a>(
             // Whose access has ended by itself is no member of staff any more.
             Some(Activity::OperatorEnrol) => {
                 let ends = event.text("ends").and_then(|text| text.parse::<Timestamp>().ok());
-                if ends.is_none_or(|ends| until < ends) {
+                // Whoever governs a customer's account works for the customer.
+                let is_staff = event.text("role") != Some("customer");
+                if is_staff && ends.is_none_or(|ends| until < ends) {
                     all.insert(event.object.id.clone(), event.time);
                 }
             }

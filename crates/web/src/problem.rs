@@ -228,6 +228,12 @@ impl Problem {
     pub fn fault(what: &str) -> Self {
         Self::internal(what)
     }
+    /// The code by which somebody of a customer is led to where their console begins.
+    pub(crate) const OWN_START: &'static str = "own-start";
+    /// The console of somebody of a customer begins at their account.
+    pub(crate) fn own_start() -> Self {
+        Self::new(StatusCode::FORBIDDEN, Self::OWN_START, "your console begins at your account".to_owned())
+    }
     /// Something that will be there in a moment.
     pub fn not_yet(detail: impl Into<String>) -> Self {
         Self::http(Http::NotReady, detail)

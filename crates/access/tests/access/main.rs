@@ -9,6 +9,7 @@
 )]
 
 mod accounts;
+mod customers;
 mod limits;
 mod operators;
 mod planted;

@@ -33,6 +33,8 @@ async fn a_life(house: &House) -> (AccountId, OperatorId) {
     house.access.account_suspend(&admin, globex).await.unwrap().into_inner();
     house.access.account_resume(&admin, globex).await.unwrap().into_inner();
     house.access.account_suspend(&admin, acme).await.unwrap().into_inner();
+    let link = house.access.customer_invite(&admin, globex, None).await.unwrap().into_inner();
+    enrol(&house.h, &house.access, link.secret, 4).await.unwrap();
     let auditor = house.invite(Role::Auditor, 2).await;
     let gone = house.invite(Role::Auditor, 3).await;
     house.access.operator_revoke(&admin, gone.id.parse().unwrap()).await.unwrap().into_inner();
@@ -70,6 +72,8 @@ on_both_engines! {
             ("UPDATE client SET clearance = 'public' WHERE revoked_at IS NULL", "UPDATE client SET clearance = NULL WHERE revoked_at IS NULL", "client", &content),
             ("UPDATE operator SET name = 'Mallory' WHERE name = 'Operator 2'", "UPDATE operator SET name = 'Operator 2' WHERE name = 'Mallory'", "operator", &content),
             ("UPDATE operator SET role = 'administrator' WHERE name = 'Operator 2'", "UPDATE operator SET role = 'auditor' WHERE name = 'Operator 2'", "operator", &content),
+            ("UPDATE operator SET account = (SELECT id FROM account WHERE name = 'acme') WHERE name = 'Operator 4'", "UPDATE operator SET account = (SELECT id FROM account WHERE name = 'globe') WHERE name = 'Operator 4'", "operator", &content),
+            ("UPDATE operator SET role = 'administrator', account = NULL WHERE name = 'Operator 4'", "UPDATE operator SET role = 'customer', account = (SELECT id FROM account WHERE name = 'globe') WHERE name = 'Operator 4'", "operator", &content),
             ("UPDATE review SET verdict = 'in-order' WHERE verdict = 'objection'", "UPDATE review SET verdict = 'objection' WHERE activity = 'client.create' AND verdict IS NOT NULL", "review", &state),
         ] {
             house.h.tamper(Realm::Data, change);

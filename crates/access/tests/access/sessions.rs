@@ -109,7 +109,7 @@ impl House {
     }
 
     /// Adds a passkey in a session.
-    async fn with_passkey(&self, opened: &OpenedSession, credential: &str) -> Authenticator {
+    pub(crate) async fn with_passkey(&self, opened: &OpenedSession, credential: &str) -> Authenticator {
         let (by, session) = self.in_session(opened).await.unwrap();
         let mut authenticator = Authenticator::new(credential);
         authenticator.user = session.operator.as_bytes().to_vec();
@@ -124,7 +124,7 @@ impl House {
         self.access.session_by_passkey(&answer, &self.call()).await.map(store::Committed::into_inner)
     }
 
-    fn last(&self) -> String {
+    pub(crate) fn last(&self) -> String {
         self.acts_since(0).last().unwrap().clone()
     }
 }
@@ -142,7 +142,7 @@ on_both_engines! {
         let opened = house.access.session_by_code(&made.code, &house.near()).await.unwrap().into_inner();
         assert_eq!(house.acts_since(from), ["auth.succeed ok", "session.begin ok"]);
         let (by, session) = house.in_session(&opened).await.unwrap();
-        assert_eq!((by.actor(), session.role), (admin.actor(), Role::Administrator));
+        assert_eq!((by.actor(), session.role), (admin.actor(), Role::Administrator.into()));
         assert!(house.access.authorize(&by, Action::AccountList, &Resource::new()).await.is_ok());
         assert_eq!(code(house.access.session_by_code(&made.code, &house.near()).await), "code-invalid");
         assert_eq!(house.last(), "auth.fail refused code-spent");
@@ -285,7 +285,7 @@ on_both_engines! {
             ["operator.enrol ok", "passkey.add ok", "auth.succeed ok", "session.begin ok"]
         );
         let (by, session) = house.access.authenticate_session(&opened.secret, &house.call(), Use::ByPerson).await.unwrap();
-        assert_eq!((session.operator, session.role), (operator, Role::Security));
+        assert_eq!((session.operator, session.role), (operator, Role::Security.into()));
         assert_eq!(code(house.access.enrol_by_passkey(enrolment, &house.call()).await), "link-invalid");
         assert!(house.by_passkey(&mut authenticator).await.is_ok());
         let id = house.access.passkeys(&by).await.unwrap()[0].id;

@@ -376,7 +376,7 @@ on_both_engines! {
             ["operator.enrol ok", "password.set ok", "auth.succeed ok", "session.begin ok"]
         );
         let (by, session) = within(&house, &opened).await.unwrap();
-        assert_eq!((session.operator, session.role), (operator, Role::Employee));
+        assert_eq!((session.operator, session.role.role()), (operator, Some(Role::Employee)));
         assert_eq!(code(house.access.enrol_by_password(enrolment(PASSWORD), &near(&house)).await), "link-invalid");
         let id = house.access.password(&by).await.unwrap().unwrap().id;
         assert_eq!(code(house.access.password_remove(&by, &session, id).await), "invalid", "the only way in stays");
@@ -534,7 +534,7 @@ on_both_engines! {
             house.acts_since(from),
             ["operator.enrol ok", "identity.add ok", "auth.succeed ok", "session.begin ok"]
         );
-        assert_eq!((opened.session.operator, opened.session.role), (operator, Role::Security));
+        assert_eq!((opened.session.operator, opened.session.role.role()), (operator, Some(Role::Security)));
         let again = linked.sign_in("sam", json!({}), &near).await.unwrap();
         let (by, session) = within(&house, &again).await.unwrap();
         let id = house.access.identities(&by).await.unwrap()[0].id;
@@ -560,5 +560,42 @@ on_both_engines! {
         house.h.tamper(Realm::Data, "UPDATE identity SET removed_at = NULL");
         assert_eq!(code(linked.sign_in("ada", json!({}), &near).await), "provider-invalid", "removed is removed");
         drop(auditor);
+    }
+
+    async fn a_customers_administrator_has_a_password_and_is_nobody_at_the_companys_provider(h: Harness) {
+        let house = House::open(h).await;
+        let linked = Linked::open(&house).await;
+        let (account, _) = house.customer("Acme").await;
+        let link = house.access.customer_invite(&house.admin().await, account, None).await.unwrap().into_inner();
+        assert_eq!(code(linked.access.enrolment_open(&link.secret, &near(&house)).await), "way-off");
+        assert_eq!(last(&house), "operator.enrol refused provider-of-the-company");
+        let operator = OperatorId::new(&house.h.context).unwrap();
+        let answer = linked.back(Purpose::ProviderEnrol, Some(operator), "cleo", json!({})).await;
+        let enrolment =
+            IdentityEnrolment { secret: Secret::new(link.secret.expose().clone()), name: "Cleo".to_owned(), answer };
+        assert_eq!(code(linked.access.enrol_by_provider(enrolment, &near(&house)).await), "way-off");
+        let (challenge, _) = house.access.challenge(Purpose::Enrol, Some(operator)).unwrap();
+        let app = App::scan(&house, Purpose::Enrol, &challenge);
+        let enrolment = PasswordEnrolment {
+            secret: Secret::new(link.secret.expose().clone()),
+            name: "Cleo".to_owned(),
+            password: new(&challenge, "cleo", PASSWORD, app.code(&house)),
+        };
+        let opened = house.access.enrol_by_password(enrolment, &near(&house)).await.unwrap().into_inner();
+        assert_eq!(opened.session.role.account(), Some(account));
+        house.h.clock.advance(Duration::from_seconds(30));
+        let answer = given("cleo", PASSWORD, app.code(&house));
+        let again = house.access.session_by_password(&answer, &near(&house)).await.unwrap().into_inner();
+        let (by, session) = within(&house, &again).await.unwrap();
+        assert!(by.system().is_none() && by.scope().is_some(), "by every way in the same");
+        let answer = linked.back(Purpose::ProviderAdd, Some(session.operator), "cleo", json!({})).await;
+        assert_eq!(code(linked.access.identity_add(&by, answer).await), "access-denied");
+        house.h.clock.advance(FRESH);
+        let answer = given("cleo", PASSWORD, app.code(&house));
+        let (by, session) = within(&house, &again).await.unwrap();
+        house.access.session_prove_by_password(&by, &session, &answer, &near(&house)).await.unwrap().into_inner();
+        let set = house.access.password(&by).await.unwrap().unwrap();
+        assert_eq!(set.login, "cleo");
+        assert_eq!(code(house.access.password_remove(&by, &session, set.id).await), "invalid", "the only way in stays");
     }
 }

@@ -22,7 +22,7 @@ on_both_engines! {
         house.h.data.require_witnesses(Duration::from_seconds(60), false).await.unwrap();
         let resource = Resource::new();
         let waits = [
-            Action::AccountCreate, Action::AccountResume, Action::ClientCreate, Action::OperatorInvite,
+            Action::AccountCreate, Action::AccountResume, Action::ClientCreate, Action::CustomerInvite, Action::OperatorInvite,
             Action::KeyRotate, Action::KeyRetire, Action::SubjectErase,
         ];
         for action in Action::ALL.iter().copied().filter(|action| action.resource() == access::ResourceKind::Platform) {

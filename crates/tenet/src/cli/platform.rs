@@ -21,6 +21,31 @@ Examples:
 Examples:
   tenet account list")]
     List,
+    /// Make a link for somebody of the customer, who governs this account and nothing else
+    #[command(after_help = "\
+Examples:
+  tenet account invite acc_01j...
+  tenet account invite acc_01j... --days 90
+
+Whoever opens it registers the account's applications and sees what happens in it, in the console.
+They never see another account, the platform, or what is stored.")]
+    Invite {
+        /// The account
+        account: AccountId,
+        /// For how many days; for good if left out
+        #[arg(long, value_parser = clap::value_parser!(u32).range(1..=3650))]
+        days: Option<u32>,
+    },
+    /// List who governs an account
+    #[command(after_help = "\
+Examples:
+  tenet account people acc_01j...
+
+Revoke one of them with `tenet operator revoke`.")]
+    People {
+        /// The account
+        account: AccountId,
+    },
     /// Suspend an account: its clients are refused within a second, its data stays
     #[command(after_help = "\
 Examples:

@@ -23,6 +23,16 @@ pub(super) async fn run(session: &Session, command: AccountCommand) -> Result<()
         AccountCommand::List => {
             session.out.list(&api.all(&["v1", "accounts"], "after", usize::MAX).await?, COLUMNS)
         }
+        AccountCommand::Invite { account, days } => {
+            let path = ["v1", "accounts", &account.to_string(), "links"];
+            super::operator::link(session, &api, &path, "customer", json!({}), days).await
+        }
+        AccountCommand::People { account } => {
+            let path = ["v1", "accounts", &account.to_string(), "people"];
+            let found = api.call(reqwest::Method::GET, api.url(&path, &[])).await?.send().await?.body;
+            let people = found.get("items").and_then(Value::as_array).cloned().unwrap_or_default();
+            session.out.list(&people, super::operator::COLUMNS)
+        }
         AccountCommand::Suspend { account } => session.out.item(&change(account, "suspend").await?, COLUMNS),
         AccountCommand::Resume { account } => session.out.item(&change(account, "resume").await?, COLUMNS),
     }

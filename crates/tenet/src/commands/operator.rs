@@ -12,7 +12,7 @@ use crate::{
     output::{self, Column},
 };
 
-const COLUMNS: &[Column] = &[
+pub(super) const COLUMNS: &[Column] = &[
     ("id", "/id"),
     ("name", "/name"),
     ("role", "/role"),
@@ -27,7 +27,10 @@ pub(super) async fn run(session: &Session, command: OperatorCommand) -> Result<(
         OperatorCommand::List => {
             session.out.list(&api.all(&["v1", "operators"], "after", usize::MAX).await?, COLUMNS)
         }
-        OperatorCommand::Link { role, days } => link(session, &api, &role, days).await,
+        OperatorCommand::Link { role, days } => {
+            let asked = json!({ "role": role });
+            link(session, &api, &["v1", "operators", "links"], &role, asked, days).await
+        }
         OperatorCommand::Revoke { operator } => {
             let path = ["v1", "operators", &operator.to_string(), "revoke"];
             let call = api.call(reqwest::Method::POST, api.url(&path, &[])).await?;
@@ -36,13 +39,20 @@ pub(super) async fn run(session: &Session, command: OperatorCommand) -> Result<(
     }
 }
 
-async fn link(session: &Session, api: &Api, role: &str, days: Option<u32>) -> Result<(), Failure> {
-    let ends = days.map(|days| session.context.now().plus(Duration::from_days(i64::from(days))));
-    let body = match ends {
-        Some(ends) => json!({ "role": role, "access_ends_at": ends }),
-        None => json!({ "role": role }),
-    };
-    let made = api.post(&["v1", "operators", "links"], &body).await?.body;
+/// Asks for a link, and says it.
+pub(super) async fn link(
+    session: &Session,
+    api: &Api,
+    path: &[&str],
+    role: &str,
+    mut asked: Value,
+    days: Option<u32>,
+) -> Result<(), Failure> {
+    if let (Some(days), Some(asked)) = (days, asked.as_object_mut()) {
+        let ends = session.context.now().plus(Duration::from_days(i64::from(days)));
+        asked.insert("access_ends_at".to_owned(), json!(ends));
+    }
+    let made = api.post(path, &asked).await?.body;
     let incomplete = || Failure::new(Exit::Failure, "answer", "the server's answer holds no link");
     let text = |name: &str| made.get(name).and_then(Value::as_str).ok_or_else(incomplete);
     let pem = api.profile().map(|profile| profile.authority.as_bytes()).unwrap_or_default();

@@ -84,6 +84,30 @@ on_both_engines! {
         assert_eq!(waiting, expected);
     }
 
+    /// Whoever governs a customer's account works for the customer: nothing of the organisation's policy is theirs.
+    async fn nobody_of_a_customer_is_staff(h: Harness) {
+        let house = House::open(h).await;
+        let bob = house.invite(Role::Administrator, 2).await;
+        let admin = house.by(&house.ann).await;
+        let account = house.access.account_create(&admin, "Globex").await.unwrap().id;
+        let link = house.access.customer_invite(&admin, account, None).await.unwrap().into_inner();
+        let cora = crate::support::enrol(&house.h, &house.access, link.secret, 3).await;
+        house.adopt(&house.ann, &bob, files(1, DAY)).await;
+        let read = house.watch.version(&admin, None, None).await.unwrap();
+        let mut asked: Vec<_> = read.outstanding.people.iter().map(|one| one.who.as_str()).collect();
+        asked.sort_unstable();
+        let mut staff = [house.ann.id.as_str(), bob.id.as_str()];
+        staff.sort_unstable();
+        assert_eq!(asked, staff);
+        let by = house.by(&cora).await;
+        let read = house.watch.version(&by, None, None).await.err().map(|error| error.code());
+        assert_eq!(read, Some("access-denied"));
+        let said = house.watch.acknowledge(&by, 1, "x").await.err().map(|error| error.code());
+        assert_eq!(said, Some("access-denied"));
+        let known = house.watch.assess(&by, None, None).await.err().map(|error| error.code());
+        assert_eq!(known, Some("access-denied"));
+    }
+
     async fn a_new_version_asks_again_only_those_whose_clauses_changed(h: Harness) {
         let house = House::open(h).await;
         let bob = house.invite(Role::Administrator, 2).await;

@@ -279,7 +279,7 @@ fn assertion(h: &Harness, person: &Person) -> TokenRequest {
     }
 }
 
-async fn enrol(h: &Harness, access: &Access, secret: Secret<String>, seed: u8) -> Person {
+pub(crate) async fn enrol(h: &Harness, access: &Access, secret: Secret<String>, seed: u8) -> Person {
     let key = SigningKey::from_seed(&SecretBytes::new(vec![seed; 32])).unwrap();
     let enrolment = Enrolment { secret, key: key.public(), name: format!("Operator {seed}") };
     let operator = access.enrol(enrolment, &call(h)).await.unwrap();

@@ -6,6 +6,7 @@ use axum::{extract::State, response::Response};
 use base::{AccountId, kinds};
 
 use super::{
+    customers::{PersonRow, people},
     frame::Frame,
     page::{Page, see},
     time::When,
@@ -53,6 +54,7 @@ struct AccountPage {
     name: String,
     suspended: Option<When>,
     clients: Vec<ClientRow>,
+    people: Vec<PersonRow>,
     active: u32,
     live: u64,
     destroyed: u64,
@@ -104,6 +106,7 @@ pub(crate) async fn show(
     let (scope, decision) =
         app.access().operate(&visitor.principal, access::Action::KeyStatus, &resource).await?;
     let keys = app.keys().decided_by(decision.policies()).account_status(scope, id).await?;
+    let people = people(&app, &visitor, id, now).await?;
     // The one before it in the list is asked for, so that it is the first.
     let before = before(id);
     let account = app.access().account_list(&visitor.principal, before, 1).await?.items;
@@ -124,6 +127,7 @@ pub(crate) async fn show(
         name: account.name,
         suspended: account.suspended.map(|at| When::new(at, now)),
         clients: clients.items.into_iter().map(row).collect(),
+        people,
         active: keys.active,
         live: sum(|one| one.1),
         destroyed: sum(|one| one.2),

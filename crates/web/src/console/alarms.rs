@@ -91,7 +91,7 @@ pub(crate) async fn show(State(app): State<App>, visitor: Visitor) -> Result<Pag
         open: open.into_iter().map(row).collect(),
         over: over.into_iter().map(row).collect(),
         routes: routes.collect(),
-        may: matches!(visitor.session.role, Role::Administrator | Role::Security),
+        may: visitor.session.role.is_any(&[Role::Administrator, Role::Security]),
     };
     Ok(Page(page))
 }

@@ -65,7 +65,7 @@ pub(crate) async fn show(State(app): State<App>, visitor: Visitor) -> Result<Pag
         running,
         over,
         clauses: document.clauses().map(|one| (one.id.to_string(), one.title.clone())).collect(),
-        may: matches!(visitor.session.role, access::Role::Administrator | access::Role::Security),
+        may: visitor.session.role.is_any(&[access::Role::Administrator, access::Role::Security]),
     };
     Ok(Page(page))
 }

@@ -1,6 +1,6 @@
 //! What stands around every page: who is in the session, where one is, and what is asked of one.
 
-use access::{Role, Session};
+use access::{Role, Session, Standing};
 
 /// Around a page.
 #[derive(Clone, Debug)]
@@ -37,6 +37,14 @@ const ALL: &[Role] = &Role::ALL;
 const LOOKING: &[Role] = &[Role::Administrator, Role::Security, Role::Auditor];
 const CONNECTING: &[Role] = &[Role::Administrator, Role::Security, Role::Auditor, Role::Engineer];
 
+/// What somebody of a customer sees.
+const OF_CUSTOMERS: [Link; 4] = [
+    Link { path: "/account", text: "Overview", group: "Your account", roles: &[] },
+    Link { path: "/account/events", text: "What happened", group: "", roles: &[] },
+    Link { path: "/account/deletions", text: "Deletion", group: "", roles: &[] },
+    Link { path: "/me", text: "Your sign-in", group: "You", roles: &[] },
+];
+
 const LINKS: [Link; 13] = [
     Link { path: "/", text: "Policy", group: "Policy", roles: ALL },
     Link { path: "/versions", text: "Versions", group: "", roles: ALL },
@@ -66,6 +74,7 @@ const DONE: &[(&str, &str)] = &[
     ("suspended", "Suspended. Nobody of that account gets in, from this moment on."),
     ("resumed", "Resumed."),
     ("revoked", "Revoked, with every session."),
+    ("disconnected", "Revoked. The application is refused, from this moment on."),
     ("signed", "Reviewed."),
     ("taken", "You have taken it on. It alarms again if it is not over by then."),
     ("over", "It is over."),
@@ -85,11 +94,24 @@ impl Frame {
         let here = match path {
             path if path.starts_with("/clauses/") || path.starts_with("/checks/") => "/",
             "/setup" => "/versions",
+            "/account/events" | "/account/deletions" => {
+                OF_CUSTOMERS.iter().find(|link| link.path == path).map_or("", |link| link.path)
+            }
+            path if path == "/account" || path.starts_with("/account/") => "/account",
             _ => LINKS.iter().find(is_near).map_or("", |link| link.path),
         };
-        let links = LINKS.iter().filter(|link| link.roles.contains(&session.role)).copied().collect();
+        let links = match session.role {
+            Standing::Operator(role) => {
+                LINKS.iter().filter(|link| link.roles.contains(&role)).copied().collect()
+            }
+            Standing::Customer(_) => OF_CUSTOMERS.to_vec(),
+        };
         let done = done.and_then(|word| DONE.iter().find(|(known, _)| *known == word)).map(|(_, text)| *text);
-        let (name, role) = (session.name.clone(), session.role.as_str());
+        let role = match session.role {
+            Standing::Operator(role) => role.as_str(),
+            Standing::Customer(_) => "administrator of your account",
+        };
+        let name = session.name.clone();
         Self { name, role, token, here, done, demo: false, links }
     }
 

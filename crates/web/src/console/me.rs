@@ -62,7 +62,8 @@ pub(crate) async fn show(
         password: password.map(|one| (one.id, one.login, when(one.set))),
         passwords: app.access().has_passwords(),
         identities: identities.into_iter().map(|one| (one.id, one.issuer, when(one.added))).collect(),
-        provider: provider_name(&app),
+        // The company's own provider knows nobody of a customer.
+        provider: provider_name(&app).filter(|_| session.role.account().is_none()),
         asked: asked(&app, &address, Purpose::Add, Some(session.operator))?,
         user: user_handle(session.operator),
         algorithms: algorithms(),

@@ -8,6 +8,7 @@ mod assets;
 mod audit;
 mod away;
 mod check;
+mod customers;
 mod deletions;
 mod enrol;
 mod exceptions;
@@ -17,6 +18,8 @@ mod keys;
 mod live;
 mod log;
 mod me;
+mod own_account;
+mod own_events;
 mod page;
 mod people;
 mod policy;
@@ -39,7 +42,7 @@ use crate::route::{
 
 /// Every page. What is not here is not served; the tests hold this list against a table.
 pub(crate) fn all() -> Vec<Route> {
-    [open(), policy(), evidence(), platform(), own()].into_iter().flatten().collect()
+    [open(), policy(), evidence(), platform(), customers(), own()].into_iter().flatten().collect()
 }
 
 fn open() -> Vec<Route> {
@@ -162,6 +165,7 @@ fn platform() -> Vec<Route> {
             Did::ClientList,
             Did::KeyStatus,
             Did::AccountList,
+            Did::OperatorList,
         ]),
         page("POST", "/accounts", Visitor(Action::AccountCreate), accounts::create)
             .events(&[Did::AccountCreate]),
@@ -184,6 +188,50 @@ fn platform() -> Vec<Route> {
         page("POST", "/reviews/{event}/sign", Visitor(Action::ReviewSign), reviews::sign)
             .finds()
             .events(&[Did::ReviewSign, Did::ReviewObject]),
+    ]
+}
+
+/// Who governs an account; and, for those who do, the account itself.
+fn customers() -> Vec<Route> {
+    vec![
+        page("POST", "/accounts/{account}/invite", Visitor(Action::CustomerInvite), customers::invite)
+            .finds()
+            .events(&[Did::OperatorLinkCreate]),
+        page(
+            "POST",
+            "/accounts/{account}/people/{operator}/revoke",
+            Visitor(Action::OperatorRevoke),
+            customers::revoke,
+        )
+        .finds()
+        .events(&[Did::OperatorRevoke]),
+        page("GET", "/account", Visitor(Action::OwnRead), own_account::show).events(&[
+            Did::AccountRead,
+            Did::ClientList,
+            Did::RepositoryList,
+            Did::KeyStatus,
+        ]),
+        page("POST", "/account/clients", Visitor(Action::OwnClientCreate), own_account::create)
+            .events(&[Did::ClientCreate]),
+        page(
+            "POST",
+            "/account/clients/{client}/revoke",
+            Visitor(Action::OwnClientRevoke),
+            own_account::revoke,
+        )
+        .finds()
+        .events(&[Did::ClientRevoke]),
+        page("GET", "/account/events", Visitor(Action::OwnLog), own_events::show).events(&[Did::LogSearch]),
+        page("GET", "/account/deletions", Visitor(Action::OwnLog), own_events::deletions)
+            .events(&[Did::LogSearch]),
+        page(
+            "GET",
+            "/account/certificates/{certificate}",
+            Visitor(Action::CertificateRead),
+            own_account::certificate,
+        )
+        .finds()
+        .events(&[Did::CertificateRead]),
     ]
 }
 

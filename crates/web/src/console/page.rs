@@ -98,6 +98,7 @@ pub(crate) fn failure(
             response.headers_mut().insert(header::SET_COOKIE, gone);
             return response;
         }
+        Problem::OWN_START => return see("/account"),
         "proof-needed" => return see(&format!("/prove?next={}", quoted(back))),
         _ => {}
     }

@@ -19,7 +19,7 @@ use crate::{App, extract::Path, problem::Problem};
 /// People on the page.
 const SHOWN: u32 = 500;
 /// Most days that access by an invitation lasts, if it ends at all.
-const MAX_DAYS: u32 = 3_650;
+pub(crate) const MAX_DAYS: u32 = 3_650;
 
 struct Row {
     id: OperatorId,

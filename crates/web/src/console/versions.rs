@@ -116,7 +116,7 @@ fn class(standing: Standing) -> &'static str {
 }
 
 fn may_propose(visitor: &Visitor) -> bool {
-    matches!(visitor.session.role, Role::Administrator | Role::Security)
+    visitor.session.role.is_any(&[Role::Administrator, Role::Security])
 }
 
 pub(crate) async fn list(State(app): State<App>, visitor: Visitor) -> Result<Page<impl Template>, Problem> {

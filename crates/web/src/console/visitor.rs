@@ -1,6 +1,6 @@
 //! Whoever is in a session of the console: by the cookie, and for a form that changes something by the token that stands in it.
 
-use access::{AccessError, Principal, Resource, Session, Use, form_token};
+use access::{AccessError, Principal, PrincipalKind, Resource, Session, Use, form_token};
 use axum::{
     extract::{FromRequest, FromRequestParts, MatchedPath, Request},
     http::{HeaderMap, header, request::Parts},
@@ -104,6 +104,10 @@ impl FromRequestParts<App> for Visitor {
         })?;
         admit(app, &principal).await?;
         seat(app, &context, &principal).await?;
+        // Nobody of a customer is refused for where the console begins: theirs begins elsewhere.
+        if matches!(principal.kind(), PrincipalKind::Customer { .. }) && parts.uri.path() == "/" {
+            return Err(Problem::own_start());
+        }
         // What the page is listed for; whatever it then does asks again, with what it is done to.
         let Callers::Visitor(action) = info.callers else {
             return Err(Problem::internal("a page for visitors is listed for others"));

@@ -6,7 +6,8 @@ mod batch;
 mod certificates;
 mod clients;
 mod console_codes;
-mod enrol;
+mod customers;
+pub(crate) mod enrol;
 pub(crate) mod events;
 mod evidence;
 mod health;
@@ -258,6 +259,18 @@ fn accounts() -> Vec<Route> {
             .finds()
             .changes()
             .events(&[Did::AccountResume]),
+        route::<customers::__path_invite, _, _>(
+            "accounts",
+            Operator(Action::CustomerInvite),
+            customers::invite,
+        )
+        .document()
+        .finds()
+        .changes()
+        .events(&[Did::OperatorLinkCreate]),
+        route::<customers::__path_list, _, _>("accounts", Operator(Action::CustomerList), customers::list)
+            .finds()
+            .events(&[Did::OperatorList]),
         route::<clients::__path_create, _, _>("accounts", Operator(Action::ClientCreate), clients::create)
             .document()
             .finds()

@@ -1,8 +1,8 @@
 //! Operators: inviting, listing and revoking them. For operators.
 
-use access::{Operator, Role};
+use access::{EnrolmentLink, Operator, Role};
 use axum::{Json, extract::State, http::StatusCode};
-use base::{OperatorId, Timestamp, kinds};
+use base::{AccountId, OperatorId, Timestamp, kinds};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -12,10 +12,10 @@ use crate::{
     extract::{Json as Body, Path, Query},
     problem::Problem,
     routes::page::After,
-    schema::{InstantText, OperatorIdText},
+    schema::{AccountIdText, InstantText, OperatorIdText},
 };
 
-/// An operator.
+/// An operator, or a customer's administrator.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Operator)]
 pub(crate) struct OperatorBody {
@@ -25,8 +25,12 @@ pub(crate) struct OperatorBody {
     /// The name that it enrolled with.
     name: String,
     /// What it may do.
-    #[schema(value_type = RoleBody)]
+    #[schema(value_type = StandingBody)]
     role: &'static str,
+    /// The account that it governs, if its role is `customer`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, required = false, value_type = AccountIdText)]
+    account: Option<AccountId>,
     /// When it enrolled.
     #[schema(value_type = InstantText)]
     enrolled_at: Timestamp,
@@ -46,6 +50,7 @@ impl From<Operator> for OperatorBody {
             id: operator.id,
             name: operator.name,
             role: operator.role.as_str(),
+            account: operator.role.account(),
             enrolled_at: operator.enrolled,
             ends_at: operator.ends,
             revoked_at: operator.revoked,
@@ -70,6 +75,25 @@ pub(crate) enum RoleBody {
     Auditor,
 }
 
+/// What a person is: an operator in a role, or a customer's administrator.
+#[derive(ToSchema)]
+#[schema(as = PersonStanding, rename_all = "lowercase")]
+#[expect(dead_code, reason = "describes the words of an answer; nothing is parsed into it")]
+pub(crate) enum StandingBody {
+    /// Runs the platform: accounts, clients, operators, keys.
+    Administrator,
+    /// Keeps the policy and its exceptions, and sees everything about the platform.
+    Security,
+    /// Connects applications to accounts.
+    Engineer,
+    /// Reads and acknowledges the policy.
+    Employee,
+    /// Looks at the platform, and changes nothing.
+    Auditor,
+    /// Governs one customer's account, and nothing else.
+    Customer,
+}
+
 /// An invitation.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -88,9 +112,13 @@ pub(crate) struct InvitationBody {
 pub(crate) struct LinkBody {
     /// The secret.
     secret: String,
-    /// The role of whoever uses it.
-    #[schema(value_type = RoleBody)]
+    /// What whoever uses it will be.
+    #[schema(value_type = StandingBody)]
     role: &'static str,
+    /// The account that whoever uses it governs, if that is `customer`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, required = false, value_type = AccountIdText)]
+    account: Option<AccountId>,
     /// Until when it works.
     #[schema(value_type = InstantText)]
     expires_at: Timestamp,
@@ -98,6 +126,18 @@ pub(crate) struct LinkBody {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, required = false, value_type = InstantText)]
     access_ends_at: Option<Timestamp>,
+}
+
+impl From<EnrolmentLink> for LinkBody {
+    fn from(link: EnrolmentLink) -> Self {
+        Self {
+            secret: link.secret.expose().clone(),
+            role: link.role.as_str(),
+            account: link.role.account(),
+            expires_at: link.expires,
+            access_ends_at: link.access_ends,
+        }
+    }
 }
 
 /// A page of operators.
@@ -127,13 +167,7 @@ pub(crate) async fn invite(
         RoleBody::Auditor => Role::Auditor,
     };
     let link = app.access().link_create_until(caller.principal(), role, body.access_ends_at).await?;
-    let body = LinkBody {
-        secret: link.secret.expose().clone(),
-        role: link.role.as_str(),
-        expires_at: link.expires,
-        access_ends_at: link.access_ends,
-    };
-    Ok((StatusCode::CREATED, Json(body)))
+    Ok((StatusCode::CREATED, Json(link.into_inner().into())))
 }
 
 /// Lists the operators, revoked ones too.
@@ -152,7 +186,7 @@ pub(crate) async fn list(
     Ok(Json(OperatorList { items: found.items.into_iter().map(Into::into).collect(), next: found.next }))
 }
 
-/// Revokes an operator for good, at once. The last administrator stays.
+/// Revokes an operator, or a customer's administrator, for good, at once. The last administrator stays.
 #[utoipa::path(post, path = "/v1/operators/{operator}/revoke", operation_id = "revoke_operator",
     params(("operator" = OperatorIdText, Path)),
     responses((status = 200, description = "Revoked.", body = OperatorBody)))]

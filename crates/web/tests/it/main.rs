@@ -9,6 +9,7 @@
 )]
 
 mod console;
+mod customers;
 mod document;
 mod flows;
 mod fuzzed;

@@ -188,6 +188,7 @@ fn body_of(route: &RouteInfo) -> Option<Value> {
     let path = route.path.as_str();
     Some(match (route.method, path.rsplit('/').next().unwrap()) {
         ("POST", "revoke") if path.ends_with("token/revoke") => json!("token=x"),
+        ("POST", "links") if path.starts_with("/v1/accounts/") => json!({}),
         ("POST", "links") => json!({"role": "auditor"}),
         ("POST", "accounts") => json!({"name": "C"}),
         ("POST", "clients") => json!({"name": "app", "scope": "records:read"}),

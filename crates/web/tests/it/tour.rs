@@ -196,6 +196,17 @@ impl Tour {
         let client = self.operator("POST", clients, &[&account], Some(new)).await.text("/client/id");
         self.operator("GET", clients, &[&account], None).await;
         self.operator("POST", "/v1/clients/{client}/revoke", &[&client], None).await;
+        let invited =
+            self.operator("POST", "/v1/accounts/{account}/links", &[&account], Some(json!({}))).await;
+        assert_eq!((invited.text("/role"), invited.text("/account")), ("customer".into(), account.clone()));
+        let key = SigningKey::from_seed(&SecretBytes::new(vec![9; 32])).unwrap();
+        let body =
+            json!({"secret": invited.text("/secret"), "name": "Cora", "public_key": public(&key.public())});
+        let cora = self.go("POST", "/v1/enrol", &[], |ask| ask.json(&body)).await;
+        assert_eq!((cora.text("/role"), cora.text("/account")), ("customer".into(), account.clone()));
+        let people = self.operator("GET", "/v1/accounts/{account}/people", &[&account], None).await.json();
+        assert_eq!(people["items"][0]["name"], "Cora");
+        self.operator("POST", "/v1/operators/{operator}/revoke", &[&cora.text("/id")], None).await;
         self.operator("POST", "/v1/accounts/{account}/suspend", &[&account], None).await;
         self.operator("POST", "/v1/accounts/{account}/resume", &[&account], None).await;
         self.operator("GET", "/v1/keys", &[], None).await;

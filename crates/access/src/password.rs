@@ -24,6 +24,8 @@ pub const PASSWORD_CHARS: std::ops::RangeInclusive<usize> = 12..=128;
 const LOGIN_CHARS: std::ops::RangeInclusive<usize> = 3..=64;
 /// What the estimate of strength looks at: its time grows with the length.
 const MAX_ESTIMATED_CHARS: usize = 64;
+/// Fewest letters and digits of a password besides names.
+const MIN_OF_ITS_OWN: usize = 8;
 /// What a hash costs, by the word that is stored: KiB, passes, lanes (OWASP's first choice of Argon2id).
 const COST: (&str, [u32; 3]) = ("argon2id-19456-2-1", [19_456, 2, 1]);
 const HASH_BYTES: usize = 32;
@@ -151,7 +153,7 @@ impl Access {
             let start: Secret<String> =
                 Secret::new(password.expose().chars().take(MAX_ESTIMATED_CHARS).collect());
             let known: Vec<&str> = known.iter().map(String::as_str).collect();
-            zxcvbn(start.expose(), &known).score() < Score::Three
+            is_made_of(start.expose(), &known) || zxcvbn(start.expose(), &known).score() < Score::Three
         };
         if self.compute(is_weak).await? {
             return invalid(
@@ -429,6 +431,15 @@ fn known_words(names: &[&str]) -> Vec<String> {
     let parts = lower.iter().flat_map(|name| name.split(|one: char| !one.is_alphanumeric()));
     let parts: Vec<String> = parts.filter(|part| part.len() > 2).map(str::to_owned).collect();
     lower.into_iter().chain(parts).collect()
+}
+
+/// Whether hardly anything is left of a password without what a guesser tries first.
+fn is_made_of(password: &str, known: &[&str]) -> bool {
+    let mut rest = password.to_lowercase();
+    for word in known.iter().filter(|word| !word.is_empty()) {
+        rest = rest.replace(word, " ");
+    }
+    rest.chars().filter(|one| one.is_alphanumeric()).count() < MIN_OF_ITS_OWN
 }
 
 /// A name to sign in by, as it is kept.

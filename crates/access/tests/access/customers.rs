@@ -13,7 +13,7 @@ use testkit::on_both_engines;
 use crate::support::{House, Person, call_from, enrol, new_client};
 
 /// What a customer's administrator may do in their own account, all of it.
-const OWN: [Action; 12] = [
+const OWN: [Action; 13] = [
     Action::RepositoryRead,
     Action::RepositoryList,
     Action::HoldList,

@@ -547,7 +547,7 @@ on_both_engines! {
         let opened = console(&house).await;
         let near = near(&house);
         let identity = linked.link(&opened, "ada").await.unwrap();
-        let auditor = house.invite(Role::Auditor, 2).await;
+        house.invite(Role::Auditor, 2).await;
         house.h.tamper(Realm::Data, "UPDATE identity SET operator = (SELECT id FROM operator WHERE role = 'auditor')");
         assert_eq!(code(linked.sign_in("ada", json!({}), &near).await), "provider-invalid");
         assert_eq!(last(&house), "auth.fail refused identity-unexplained");
@@ -559,7 +559,6 @@ on_both_engines! {
         assert_eq!(code(within(&house, &elsewhere).await), "session-invalid");
         house.h.tamper(Realm::Data, "UPDATE identity SET removed_at = NULL");
         assert_eq!(code(linked.sign_in("ada", json!({}), &near).await), "provider-invalid", "removed is removed");
-        drop(auditor);
     }
 
     async fn a_customers_administrator_has_a_password_and_is_nobody_at_the_companys_provider(h: Harness) {
@@ -594,8 +593,8 @@ on_both_engines! {
         let answer = given("cleo", PASSWORD, app.code(&house));
         let (by, session) = within(&house, &again).await.unwrap();
         house.access.session_prove_by_password(&by, &session, &answer, &near(&house)).await.unwrap().into_inner();
+        let (by, session) = within(&house, &again).await.unwrap();
         let set = house.access.password(&by).await.unwrap().unwrap();
-        assert_eq!(set.login, "cleo");
         assert_eq!(code(house.access.password_remove(&by, &session, set.id).await), "invalid", "the only way in stays");
     }
 }

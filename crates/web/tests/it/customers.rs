@@ -19,7 +19,7 @@ struct Governor {
 }
 
 /// Pages that are theirs.
-const PAGES: [(&str, &str); 12] = [
+const PAGES: &[(&str, &str)] = &[
     ("GET", "/account"),
     ("POST", "/account/clients"),
     ("POST", "/account/clients/{client}/revoke"),
@@ -29,8 +29,14 @@ const PAGES: [(&str, &str); 12] = [
     ("GET", "/me"),
     ("POST", "/me/passkeys"),
     ("POST", "/me/passkeys/{passkey}/remove"),
+    ("GET", "/me/password"),
+    ("POST", "/me/password"),
+    ("POST", "/me/password/{password}/remove"),
+    ("GET", "/me/back"),
     ("GET", "/prove"),
     ("POST", "/prove"),
+    ("POST", "/prove/password"),
+    ("POST", "/prove/provider"),
     ("POST", "/sign-out"),
 ];
 

@@ -101,6 +101,8 @@ actions! {
     CertificateRead "certificate.read" Certificate;
     AccountCreate "account.create" Platform;
     AccountList "account.list" Platform;
+    AccountRead "account.read" Platform;
+    AccountSurvey "account.survey" Platform;
     AccountSuspend "account.suspend" Platform;
     AccountResume "account.resume" Platform;
     ClientCreate "client.create" Platform;
@@ -110,7 +112,9 @@ actions! {
     PasskeyManage "passkey.manage" Platform;
     OperatorInvite "operator.invite" Platform;
     OperatorList "operator.list" Platform;
+    OperatorRead "operator.read" Platform;
     OperatorRevoke "operator.revoke" Platform;
+    OperatorSessionsEnd "operator.sessions-end" Platform;
     KeyStatus "key.status" Platform;
     KeyRotate "key.rotate" Platform;
     KeyRetire "key.retire" Platform;
@@ -165,6 +169,7 @@ impl Action {
                 Self::AccountSuspend
                     | Self::ClientRevoke
                     | Self::OperatorRevoke
+                    | Self::OperatorSessionsEnd
                     | Self::PasskeyManage
                     | Self::SafeguardApprove
                     | Self::LogSource

@@ -10,6 +10,7 @@
 
 mod accounts;
 mod limits;
+mod looking;
 mod operators;
 mod planted;
 mod reconcile;

@@ -1,6 +1,9 @@
 //! What stands around every page: who is in the session, where one is, and what is asked of one.
 
-use access::{Role, Session};
+use access::{Action, Session};
+use axum::http::Method;
+
+use crate::{App, route::Callers};
 
 /// Around a page.
 #[derive(Clone, Debug)]
@@ -27,30 +30,24 @@ pub(crate) struct Link {
     pub(crate) path: &'static str,
     /// Its words.
     pub(crate) text: &'static str,
-    /// The heading that it stands under, on the first of them.
+    /// The heading that it stands under; none on a page but for the first of them.
     pub(crate) group: &'static str,
-    /// Who sees it.
-    roles: &'static [Role],
 }
 
-const ALL: &[Role] = &Role::ALL;
-const LOOKING: &[Role] = &[Role::Administrator, Role::Security, Role::Auditor];
-const CONNECTING: &[Role] = &[Role::Administrator, Role::Security, Role::Auditor, Role::Engineer];
-
 const LINKS: [Link; 13] = [
-    Link { path: "/", text: "Policy", group: "Policy", roles: ALL },
-    Link { path: "/versions", text: "Versions", group: "", roles: ALL },
-    Link { path: "/findings", text: "Findings", group: "Evidence", roles: ALL },
-    Link { path: "/alarms", text: "Alarms", group: "", roles: LOOKING },
-    Link { path: "/exceptions", text: "Exceptions", group: "", roles: ALL },
-    Link { path: "/events", text: "Event log", group: "", roles: LOOKING },
-    Link { path: "/reviews", text: "Reviews", group: "", roles: LOOKING },
-    Link { path: "/audit", text: "Auditor's room", group: "", roles: LOOKING },
-    Link { path: "/accounts", text: "Accounts", group: "Platform", roles: CONNECTING },
-    Link { path: "/keys", text: "Keys", group: "", roles: CONNECTING },
-    Link { path: "/deletions", text: "Deletion", group: "", roles: LOOKING },
-    Link { path: "/people", text: "People", group: "", roles: LOOKING },
-    Link { path: "/me", text: "Your sign-in", group: "You", roles: ALL },
+    Link { path: "/", text: "Policy", group: "Policy" },
+    Link { path: "/versions", text: "Versions", group: "Policy" },
+    Link { path: "/findings", text: "Findings", group: "Evidence" },
+    Link { path: "/alarms", text: "Alarms", group: "Evidence" },
+    Link { path: "/exceptions", text: "Exceptions", group: "Evidence" },
+    Link { path: "/events", text: "Event log", group: "Evidence" },
+    Link { path: "/reviews", text: "Reviews", group: "Evidence" },
+    Link { path: "/audit", text: "Auditor's room", group: "Evidence" },
+    Link { path: "/accounts", text: "Accounts", group: "Platform" },
+    Link { path: "/keys", text: "Keys", group: "Platform" },
+    Link { path: "/deletions", text: "Deletion", group: "Platform" },
+    Link { path: "/people", text: "People", group: "Platform" },
+    Link { path: "/me", text: "Your sign-in", group: "You" },
 ];
 
 /// What a form that went well says on the page that it leads to.
@@ -71,12 +68,21 @@ const DONE: &[(&str, &str)] = &[
     ("over", "It is over."),
     ("tested", "A test goes out by every route. What became of it appears here."),
     ("added", "The passkey is added."),
+    ("sessions-ended", "Every session is ended, at once."),
+    ("session-ended", "That session is ended, at once."),
     ("removed", "The passkey is removed, and your other sessions are ended."),
     ("proved", "Thank you. Go on with what you were about to do."),
 ];
 
 impl Frame {
-    pub(crate) fn new(session: &Session, token: String, path: &str, done: Option<&str>) -> Self {
+    /// Whoever a page is listed for sees the link to it: `may` asks the policies.
+    pub(crate) fn new(
+        (session, token): (&Session, String),
+        path: &str,
+        done: Option<&str>,
+        may: impl Fn(Action) -> bool,
+        app: &App,
+    ) -> Self {
         let is_near = |link: &&Link| {
             path == link.path || (link.path != "/" && path.starts_with(&format!("{}/", link.path)))
         };
@@ -85,7 +91,16 @@ impl Frame {
             "/setup" => "/versions",
             _ => LINKS.iter().find(is_near).map_or("", |link| link.path),
         };
-        let links = LINKS.iter().filter(|link| link.roles.contains(&session.role)).copied().collect();
+        let is_open = |link: &&Link| match app.route(&Method::GET, link.path).map(|info| info.callers) {
+            Some(Callers::Visitor(action)) => may(action),
+            _ => false,
+        };
+        let mut links: Vec<Link> = LINKS.iter().filter(is_open).copied().collect();
+        let mut heading = "";
+        for link in &mut links {
+            let is_under = std::mem::replace(&mut heading, link.group) == link.group;
+            link.group = if is_under { "" } else { link.group };
+        }
         let done = done.and_then(|word| DONE.iter().find(|(known, _)| *known == word)).map(|(_, text)| *text);
         let (name, role) = (session.name.clone(), session.role.as_str());
         Self { name, role, token, here, done, demo: false, links }

@@ -3,12 +3,13 @@
 use access::{FRESH, Passkey, Purpose};
 use askama::Template;
 use axum::{extract::State, response::Response};
-use base::PasskeyId;
+use base::{PasskeyId, SessionId};
 
 use super::{
     enrol::{algorithms, registration, user_handle},
     frame::Frame,
     page::{Page, see},
+    person::SessionRow,
     sign_in::{Address, Asked, asked},
     time::When,
     visitor::{Posted, Visitor},
@@ -35,6 +36,8 @@ struct MePage {
     proved: When,
     fresh: bool,
     ends: When,
+    /// One's other sessions.
+    others: Vec<SessionRow>,
 }
 
 pub(crate) async fn show(
@@ -47,6 +50,8 @@ pub(crate) async fn show(
     let passkeys = app.access().passkeys(&visitor.principal).await?;
     let row = |one: Passkey| Row { id: one.id, name: one.name, added: when(one.added) };
     let session = &visitor.session;
+    let others = app.access().own_sessions(&visitor.principal).await?;
+    let others = others.into_iter().filter(|one| one.id != session.id);
     let page = MePage {
         frame: visitor.frame(&app),
         passkeys: passkeys.into_iter().map(row).collect(),
@@ -58,6 +63,7 @@ pub(crate) async fn show(
         proved: when(session.proved),
         fresh: now < session.proved + FRESH,
         ends: when(session.ends),
+        others: others.map(|one| SessionRow::new(one, session.id, now)).collect(),
     };
     Ok(Page(page))
 }
@@ -79,4 +85,13 @@ pub(crate) async fn remove(
 ) -> Result<Response, Problem> {
     app.access().passkey_remove(&visitor.principal, &visitor.session, passkey).await?.into_inner();
     Ok(see("/me?done=removed"))
+}
+
+pub(crate) async fn end_session(
+    State(app): State<App>,
+    Path(session): Path<SessionId>,
+    Posted { visitor, .. }: Posted,
+) -> Result<Response, Problem> {
+    app.access().own_session_end(&visitor.principal, session).await?.into_inner();
+    Ok(see("/me?done=session-ended"))
 }

@@ -18,12 +18,14 @@ mod log;
 mod me;
 mod page;
 mod people;
+mod person;
 mod policy;
 mod reviews;
 mod sign_in;
 mod time;
 mod versions;
 mod visitor;
+mod who;
 
 use access::Action;
 use ledger::Activity as Did;
@@ -135,10 +137,11 @@ fn platform() -> Vec<Route> {
     vec![
         page("GET", "/events", Visitor(Action::LogRead), log::show).events(&[Did::LogSearch]),
         page("GET", "/accounts", Visitor(Action::AccountList), accounts::list).events(&[Did::AccountList]),
-        page("GET", "/accounts/{account}", Visitor(Action::ClientList), accounts::show).finds().events(&[
+        page("GET", "/accounts/{account}", Visitor(Action::AccountRead), accounts::show).finds().events(&[
+            Did::AccountRead,
             Did::ClientList,
             Did::KeyStatus,
-            Did::AccountList,
+            Did::AccountSurvey,
         ]),
         page("POST", "/accounts", Visitor(Action::AccountCreate), accounts::create)
             .events(&[Did::AccountCreate]),
@@ -157,6 +160,17 @@ fn platform() -> Vec<Route> {
         page("POST", "/people/{operator}/revoke", Visitor(Action::OperatorRevoke), people::revoke)
             .finds()
             .events(&[Did::OperatorRevoke]),
+        page("GET", "/people/{operator}", Visitor(Action::OperatorRead), person::show)
+            .finds()
+            .events(&[Did::OperatorRead, Did::PolicyRead]),
+        page(
+            "POST",
+            "/people/{operator}/sessions/end",
+            Visitor(Action::OperatorSessionsEnd),
+            person::end_sessions,
+        )
+        .finds()
+        .events(&[Did::OperatorSessionsEnd]),
         page("GET", "/reviews", Visitor(Action::ReviewList), reviews::show).events(&[Did::ReviewList]),
         page("POST", "/reviews/{event}/sign", Visitor(Action::ReviewSign), reviews::sign)
             .finds()
@@ -171,6 +185,9 @@ fn own() -> Vec<Route> {
         page("POST", "/me/passkeys/{passkey}/remove", Visitor(Action::PasskeyManage), me::remove)
             .finds()
             .events(&[Did::PasskeyRemove]),
+        page("POST", "/me/sessions/{session}/end", Visitor(Action::SessionOpen), me::end_session)
+            .finds()
+            .events(&[Did::SessionEnd]),
         page("GET", "/prove", Visitor(Action::SessionOpen), sign_in::prove_page),
         page("POST", "/prove", Visitor(Action::SessionOpen), sign_in::prove)
             .events(&[Did::SessionProve, Did::AuthFail]),

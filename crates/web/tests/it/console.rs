@@ -9,12 +9,12 @@ use crate::support::{Ask, Reply, World, ask, public};
 use crate::table::line;
 
 /// Somebody in a session.
-struct Visitor {
-    cookie: String,
-    token: String,
+pub(crate) struct Visitor {
+    pub(crate) cookie: String,
+    pub(crate) token: String,
 }
 
-fn url(text: &str) -> String {
+pub(crate) fn url(text: &str) -> String {
     text.bytes()
         .map(|byte| match byte {
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' => char::from(byte).to_string(),
@@ -25,7 +25,7 @@ fn url(text: &str) -> String {
 
 impl World {
     /// A session of whoever has that token.
-    async fn session(&self, bearer: &str) -> Visitor {
+    pub(crate) async fn session(&self, bearer: &str) -> Visitor {
         let code = self.call(ask("POST", "/v1/console/codes").bearer(bearer)).await.expect(201).text("/code");
         let form = format!("code={}&next=%2Fme", url(&code));
         let begun = self.plain(ask("POST", "/sign-in/code").form(&form)).await.expect(303);
@@ -42,12 +42,12 @@ impl World {
     }
 
     /// The administrator's.
-    async fn administrator(&self) -> Visitor {
+    pub(crate) async fn administrator(&self) -> Visitor {
         self.session(&self.operator).await
     }
 
     /// Of somebody who is invited with that role.
-    async fn with_role(&self, role: Role, seed: u8) -> Visitor {
+    pub(crate) async fn with_role(&self, role: Role, seed: u8) -> Visitor {
         let link = ask("POST", "/v1/operators/links").bearer(&self.operator);
         let link = self.call(link.json(&json!({"role": role.as_str()}))).await.expect(201).text("/secret");
         let key = access::SigningKey::from_seed(&base::SecretBytes::new(vec![seed; 32])).unwrap();
@@ -58,11 +58,11 @@ impl World {
         self.session(&token).await
     }
 
-    async fn page(&self, visitor: &Visitor, path: &str) -> Reply {
+    pub(crate) async fn page(&self, visitor: &Visitor, path: &str) -> Reply {
         self.plain(ask("GET", path).header("cookie", visitor.cookie.clone())).await
     }
 
-    async fn post(&self, visitor: &Visitor, path: &str, fields: &str) -> Reply {
+    pub(crate) async fn post(&self, visitor: &Visitor, path: &str, fields: &str) -> Reply {
         let form = format!("form_token={}&{fields}", url(&visitor.token));
         self.plain(ask("POST", path).header("cookie", visitor.cookie.clone()).form(&form)).await
     }
@@ -77,13 +77,14 @@ fn address(page: &RouteInfo) -> String {
         .replace("{account}", "acc_00000000000000000000000001")
         .replace("{operator}", "opr_00000000000000000000000001")
         .replace("{passkey}", "psk_00000000000000000000000001")
+        .replace("{session}", "ses_00000000000000000000000001")
         .replace("{alarm}", "alm_00000000000000000000000001")
         .replace("{event}", "evt_00000000000000000000000001")
         .replace("{exception}", "evt_00000000000000000000000001")
         .replace("{file}", "console.css")
 }
 
-fn text(reply: &Reply) -> String {
+pub(crate) fn text(reply: &Reply) -> String {
     String::from_utf8_lossy(&reply.bytes).into_owned()
 }
 
@@ -135,9 +136,12 @@ testkit::on_both_engines! {
     async fn every_page_is_one_and_leaves_what_it_says(h: Harness) {
         let world = World::new(h).await;
         let ada = world.administrator().await;
+        let people = world.call(ask("GET", "/v1/operators").bearer(&world.operator)).await.expect(200);
+        let somebody = people.text("/items/0/id");
         for page in web::pages().iter().filter(|page| page.method == "GET" && !matches!(page.path.as_str(), "/live" | "/audit/pack")) {
             let path = address(page)
                 .replace("acc_00000000000000000000000001", &world.account)
+                .replace("opr_00000000000000000000000001", &somebody)
                 .replace("/versions/1", "/versions");
             let reply = world.page(&ada, &path).await;
             let what = format!("{} {path}", page.method);

@@ -348,6 +348,27 @@ def customer(ann, browser):
         dark.look(path, f"{name}-dark")
 
 
+def sessions(ann, ben):
+    """An administrator ends somebody's sessions; who was in one signs in again."""
+    ben.go("/me")
+    expect(ben.page.get_by_role("heading", name="Your other sessions")).to_be_visible()
+    ann.go("/people")
+    ann.page.get_by_role("link", name="Ben Osei", exact=True).click()
+    expect(ann.page.get_by_role("heading", level=1)).to_contain_text("Ben Osei")
+    assert ben.page.get_by_role("button", name="End sessions").count() == 0
+    ann.button("End sessions")
+    ann.done("Every session is ended")
+    ben.page.goto(ADDRESS + "/events")
+    expect(ben.page.get_by_role("heading", name="Sign in")).to_be_visible()
+    ben.sign_in()
+
+
+def linked(person, path, start):
+    """Where the first link of a page leads that starts like this."""
+    person.go(path)
+    return person.page.locator(f"main a[href^='{start}']").first.get_attribute("href")
+
+
 def forged(ann):
     """A form without the session's token does nothing."""
     answer = ann.context.request.post(f"{ADDRESS}/accounts", form={"name": "Forged"}, headers={"referer": ADDRESS + "/accounts"})
@@ -377,6 +398,7 @@ def main():
         by_provider(ann, browser)
         auditor(ann, browser)
         customer(ann, browser)
+        sessions(ann, ben)
         forged(ann)
         ann.sign_out()
         ann.sign_in()
@@ -384,7 +406,9 @@ def main():
             "/": "policy", "/clauses/CD-8": "clause", "/versions": "versions", "/versions/1": "version", "/setup": "setup",
             "/findings": "findings", "/exceptions": "exceptions", "/events": "events", "/reviews": "reviews",
             "/alarms": "alarms", "/audit": "audit", "/deletions": "deletions", "/checks/log-keeps-up": "check",
-            "/accounts": "accounts", "/keys": "keys", "/people": "people", "/me": "me", "/me/password": "password",
+            "/accounts": "accounts", linked(ann, "/accounts", "/accounts/acc_"): "account",
+            linked(ann, "/people", "/people/opr_"): "person", "/keys": "keys", "/people": "people", "/me": "me",
+            "/me/password": "password",
         }
         for path, name in pages.items():
             ann.look(path, name)

@@ -64,8 +64,6 @@ pub struct Answer {
     pub status: u16,
     /// The whole body.
     pub body: Bytes,
-    /// The first cookie that it sets, without its attributes.
-    pub cookie: Option<String>,
 }
 
 impl Answer {
@@ -115,9 +113,7 @@ impl Client {
         }
         let answer = self.sender.send_request(request.body(Full::new(body))?).await?;
         let status = answer.status().as_u16();
-        let cookie = answer.headers().get("set-cookie").and_then(|value| value.to_str().ok());
-        let cookie = cookie.and_then(|text| text.split(';').next()).map(str::to_owned);
         let body = answer.into_body().collect().await?.to_bytes();
-        Ok(Answer { status, body, cookie })
+        Ok(Answer { status, body })
     }
 }

@@ -4,7 +4,6 @@ mod client;
 mod compare;
 mod measure;
 mod openbao;
-mod pages;
 mod payload;
 mod report;
 mod scale;
@@ -20,8 +19,6 @@ enum Arguments {
     Compare(compare::Compare),
     /// Tenet's cost of a page and its memory, by the number of records stored.
     Scale(scale::Scale),
-    /// What a page of the console costs, with a large log.
-    Pages(pages::Pages),
 }
 
 #[tokio::main(worker_threads = 2)]
@@ -29,6 +26,5 @@ async fn main() -> Result<()> {
     match Arguments::parse() {
         Arguments::Compare(arguments) => compare::compare(arguments).await,
         Arguments::Scale(arguments) => scale::scale(arguments).await,
-        Arguments::Pages(arguments) => pages::pages(arguments).await,
     }
 }

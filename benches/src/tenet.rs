@@ -26,8 +26,6 @@ pub struct Tenet {
     /// What `tenet --version` says.
     pub version: String,
     credentials: Credentials,
-    account: String,
-    cli: Cli,
 }
 
 struct Credentials {
@@ -74,23 +72,12 @@ impl Tenet {
         };
         let port = link.split("/enrol#").next().and_then(|address| address.rsplit(':').next());
         let target = Target::new(port.context("no port in the link")?.parse()?, &data.join("ca.pem"))?;
-        Ok(Self { process, target, version, credentials, account, cli })
+        Ok(Self { process, target, version, credentials })
     }
 
     /// The process id.
     pub fn id(&self) -> Result<u32> {
         self.process.id().context("Tenet has ended")
-    }
-
-    /// The account.
-    pub fn account(&self) -> &str {
-        &self.account
-    }
-
-    /// A code that opens the console, once.
-    pub async fn console_code(&self) -> Result<String> {
-        let address = text(&self.cli.json(&["console"]).await?, "/address")?;
-        Ok(address.rsplit_once('#').context("no code in the address")?.1.to_owned())
     }
 
     /// A fresh token of the client, as a header. Lives 15 minutes: take one for each phase.

@@ -105,6 +105,8 @@ actions! {
     CertificateRead "certificate.read" Certificate;
     AccountCreate "account.create" Platform;
     AccountList "account.list" Platform;
+    AccountRead "account.read" Platform;
+    AccountSurvey "account.survey" Platform;
     AccountSuspend "account.suspend" Platform;
     AccountResume "account.resume" Platform;
     ClientCreate "client.create" Platform;
@@ -124,7 +126,9 @@ actions! {
     IdentityManage "identity.manage" Platform;
     OperatorInvite "operator.invite" Platform;
     OperatorList "operator.list" Platform;
+    OperatorRead "operator.read" Platform;
     OperatorRevoke "operator.revoke" Platform;
+    OperatorSessionsEnd "operator.sessions-end" Platform;
     KeyStatus "key.status" Platform;
     KeyRotate "key.rotate" Platform;
     KeyRetire "key.retire" Platform;
@@ -182,6 +186,7 @@ impl Action {
                     | Self::ClientRevoke
                     | Self::OwnClientRevoke
                     | Self::OperatorRevoke
+                    | Self::OperatorSessionsEnd
                     | Self::PasskeyManage
                     | Self::PasswordManage
                     | Self::IdentityManage

@@ -80,6 +80,13 @@ impl Access {
         Err(told(principal, AccessError::Denied { policies: ruling.policies.clone(), clause }))
     }
 
+    /// Whether the policies let this principal do it: for what a page offers, never in the place of [`Access::authorize`]. It is no
+    /// attempt and leaves no event; how long ago somebody proved who they are, and whether witnesses stand by the log, is not asked.
+    pub fn may(&self, principal: &Principal, action: Action) -> bool {
+        let ruling = self.0.policies.ask(self.question(principal, action, &Resource::new()));
+        ruling.is_ok_and(|ruling| ruling.allowed)
+    }
+
     async fn deny(&self, principal: &Principal, act: Act) -> Result<(), AccessError> {
         match &principal.kind {
             PrincipalKind::Client { scope, .. } | PrincipalKind::Customer { scope, .. } => {

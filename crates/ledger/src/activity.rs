@@ -185,12 +185,15 @@ catalogue! {
     OperatorEnrol "operator.enrol" EntityManagement 6 "Enroll" Medium ["RR-3" "RR-5"] "an operator enrols a key.";
     OperatorLinkCreate "operator.link-create" EntityManagement 1 "Create" Medium ["RR-3" "RR-5"] "an enrolment link is made.";
     OperatorRevoke "operator.revoke" EntityManagement 7 "Unenroll" Medium ["RR-3" "RR-5"] "an operator's keys are revoked.";
+    OperatorSessionsEnd "operator.sessions-end" Authentication 2 "Logoff" Medium ["RR-5" "CD-8"] "every session of an operator is ended by somebody else.";
+    OperatorRead "operator.read" EntityManagement 2 "Read" Informational ["RR-5"] "an operator is read, with passkeys and sessions.";
     OperatorList "operator.list" EntityManagement 2 "Read" Informational ["RR-5"] "operators are listed.";
     AccountCreate "account.create" EntityManagement 1 "Create" Low ["CD-4" "CD-8"] "an account is made.";
     AccountSuspend "account.suspend" EntityManagement 12 "Suspend" Medium ["CD-4" "CD-8"] "an account is suspended.";
     AccountResume "account.resume" EntityManagement 13 "Resume" Medium ["CD-4" "CD-8"] "a suspended account is resumed.";
+    AccountRead "account.read" EntityManagement 2 "Read" Informational ["RR-5"] "an account is read.";
+    AccountSurvey "account.survey" EntityManagement 2 "Read" Informational ["RR-3" "RR-5"] "what the repositories of an account are classified as, and how much is in them, is read: never what it is.";
     AccountList "account.list" EntityManagement 2 "Read" Informational ["RR-5"] "accounts are listed.";
-    AccountRead "account.read" EntityManagement 2 "Read" Informational ["RR-5"] "an account is looked at by its own administrator.";
     ClientCreate "client.create" EntityManagement 1 "Create" Low ["CD-4" "CD-8" "SD-1"] "an application of a customer is registered.";
     ClientRevoke "client.revoke" EntityManagement 9 "Disable" Medium ["CD-4" "CD-8" "SD-1"] "an application of a customer is revoked.";
     ClientList "client.list" EntityManagement 2 "Read" Informational ["RR-5"] "the applications of a customer are listed.";

@@ -43,6 +43,7 @@ texts! {
     HoldIdText "^hld_[0-7][0-9a-hjkmnp-tv-z]{25}$" "hld_01knk0m3a0e9x8c5m3q8d2v7zt" "The id of a legal hold.";
     ObjectIdText "^obj_[0-7][0-9a-hjkmnp-tv-z]{25}$" "obj_01knk0m3a0e9x8c5m3q8d2v7zt" "The id of an object.";
     JobIdText "^job_[0-7][0-9a-hjkmnp-tv-z]{25}$" "job_01knk0m3a0e9x8c5m3q8d2v7zt" "The id of a job.";
+    SessionIdText "^ses_[0-7][0-9a-hjkmnp-tv-z]{25}$" "ses_01knk0m3a0e9x8c5m3q8d2v7zt" "The id of a session of the console.";
     EventIdText "^evt_[0-7][0-9a-hjkmnp-tv-z]{25}$" "evt_01knk0m3a0e9x8c5m3q8d2v7zt" "The id of an event.";
     OperatorIdText "^opr_[0-7][0-9a-hjkmnp-tv-z]{25}$" "opr_01knk0m3a0e9x8c5m3q8d2v7zt" "The id of an operator.";
     RecordIdText "^rec_[0-7][0-9a-hjkmnp-tv-z]{25}$" "rec_01knk0m3a0e9x8c5m3q8d2v7zt" "The id of a record.";

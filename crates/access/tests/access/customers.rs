@@ -42,7 +42,7 @@ impl House {
         enrol(&self.h, &self.access, link.secret, seed).await.unwrap()
     }
 
-    async fn principal(&self, person: &Person) -> Principal {
+    pub(crate) async fn principal(&self, person: &Person) -> Principal {
         self.authenticate(&self.sign_in(person).await.unwrap()).await.unwrap()
     }
 

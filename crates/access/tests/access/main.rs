@@ -11,6 +11,7 @@
 mod accounts;
 mod customers;
 mod limits;
+mod looking;
 mod operators;
 mod planted;
 mod reconcile;

@@ -249,6 +249,21 @@ auditor        sees everything, changes nothing")]
         #[arg(long, value_parser = clap::value_parser!(u32).range(1..=3650))]
         days: Option<u32>,
     },
+    /// List the sessions that an operator has open in the console, or end them
+    #[command(after_help = "\
+Examples:
+  tenet operator sessions opr_01j...
+  tenet operator sessions opr_01j... --end
+
+Ended sessions are over at once, on every server. Whoever can sign in can do so again: to take that
+away, revoke the operator.")]
+    Sessions {
+        /// The operator
+        operator: OperatorId,
+        /// End every one of them
+        #[arg(long)]
+        end: bool,
+    },
     /// Revoke an operator
     #[command(after_help = "\
 Examples:

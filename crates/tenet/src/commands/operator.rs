@@ -21,6 +21,14 @@ pub(super) const COLUMNS: &[Column] = &[
     ("revoked", "/revoked_at"),
 ];
 
+const SESSIONS: &[Column] = &[
+    ("id", "/id"),
+    ("method", "/method"),
+    ("began", "/began_at"),
+    ("used", "/used_at"),
+    ("ends", "/ends_at"),
+];
+
 pub(super) async fn run(session: &Session, command: OperatorCommand) -> Result<(), Failure> {
     let api = session.operator()?;
     match command {
@@ -31,12 +39,29 @@ pub(super) async fn run(session: &Session, command: OperatorCommand) -> Result<(
             let asked = json!({ "role": role });
             link(session, &api, &["v1", "operators", "links"], &role, asked, days).await
         }
+        OperatorCommand::Sessions { operator, end } => sessions(session, &api, operator, end).await,
         OperatorCommand::Revoke { operator } => {
             let path = ["v1", "operators", &operator.to_string(), "revoke"];
             let call = api.call(reqwest::Method::POST, api.url(&path, &[])).await?;
             session.out.item(&call.send().await?.body, COLUMNS)
         }
     }
+}
+
+async fn sessions(
+    session: &Session,
+    api: &Api,
+    operator: base::OperatorId,
+    end: bool,
+) -> Result<(), Failure> {
+    let url = api.url(&["v1", "operators", &operator.to_string(), "sessions"], &[]);
+    let method = if end { reqwest::Method::DELETE } else { reqwest::Method::GET };
+    let body = api.call(method, url).await?.send().await?.body;
+    if end {
+        return session.out.item(&body, &[("ended", "/ended")]);
+    }
+    let items = body.get("items").and_then(Value::as_array).cloned().unwrap_or_default();
+    session.out.list(&items, SESSIONS)
 }
 
 /// Asks for a link, and says it.

@@ -3,6 +3,7 @@
 //! files that hold them.
 
 mod alarms;
+mod clock;
 mod coherence;
 mod database_url;
 mod field;
@@ -15,6 +16,7 @@ mod sign_in;
 mod values;
 
 pub use alarms::{AlarmsConfig, RouteConfig, RouteKind};
+pub use clock::ClockConfig;
 pub(crate) use coherence::{is_clear_and_near, public_url};
 pub use database_url::{DatabaseUrls, database_urls};
 pub use field::{Address, Choice, Number, Span};
@@ -23,8 +25,8 @@ pub use load::{Arguments, ConfigError, Environment, Loaded, Source, load};
 pub use reference::{reference, reference_json};
 pub use secret_file::{SecretFileError, read_secret_file, read_secret_lines};
 pub use settings::{
-    ClockConfig, Config, DatabaseConfig, KeysConfig, LedgerConfig, LifecycleConfig, LimitsConfig,
-    LoggingConfig, ObjectsConfig, ReviewConfig, ServerConfig,
+    Config, DatabaseConfig, KeysConfig, LedgerConfig, LifecycleConfig, LimitsConfig, LoggingConfig,
+    ObjectsConfig, ReviewConfig, ServerConfig,
 };
 pub use sign_in::SignInConfig;
 pub use values::values;

@@ -7,6 +7,7 @@ use base::Scheme;
 
 use super::{
     alarms::{self, AlarmsConfig},
+    clock::{self, ClockConfig},
     field::{Address, Choice, Field, Number, Span},
     sign_in::{self, SignInConfig},
 };
@@ -130,17 +131,6 @@ pub struct LedgerConfig {
     pub unwitnessed: Choice,
 }
 
-/// The clock, and who is asked whether it is right.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ClockConfig {
-    /// NTP servers.
-    pub servers: Vec<String>,
-    /// How far the clock may be off.
-    pub limit: Span,
-    /// How often it is measured.
-    pub interval: Span,
-}
-
 /// Reviews of privileged acts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReviewConfig {
@@ -223,11 +213,7 @@ impl Default for Config {
                 s3_access_key_id: String::new(),
                 s3_secret_key_file: None,
             },
-            clock: ClockConfig {
-                servers: Vec::new(),
-                limit: Span::seconds(1, 1, 3_600),
-                interval: Span::seconds(64, 16, 86_400),
-            },
+            clock: ClockConfig::default(),
             sign_in: SignInConfig::default(),
             alarms: AlarmsConfig::default(),
             review: ReviewConfig { due: Span::seconds(7 * 86_400, 3_600, 366 * 86_400) },
@@ -479,24 +465,9 @@ pub(crate) const SETTINGS: &[Setting] = &[
         unset: "",
         field: |c| &mut c.ledger.unwitnessed,
     },
-    Setting {
-        key: "clock.servers",
-        about: "NTP servers against which the clock is measured, such as `ntp.example.com` or `10.0.0.1:1123`. More than half of them must agree. While the clock is off by more than `clock.limit`, or that can't be told, events are marked.",
-        unset: "none: the clock is not measured",
-        field: |c| &mut c.clock.servers,
-    },
-    Setting {
-        key: "clock.limit",
-        about: "How far the clock may be off.",
-        unset: "",
-        field: |c| &mut c.clock.limit,
-    },
-    Setting {
-        key: "clock.interval",
-        about: "How often the clock is measured.",
-        unset: "",
-        field: |c| &mut c.clock.interval,
-    },
+    clock::SERVERS,
+    clock::LIMIT,
+    clock::INTERVAL,
     Setting {
         key: "review.due",
         about: "How long a privileged act may wait until another operator has reviewed it. Then that it was not is an event, once.",

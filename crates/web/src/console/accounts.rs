@@ -1,9 +1,10 @@
 //! Accounts: that they are there, who connects to them, and how their keys are. Never what they hold.
 
-use access::{Account, Client};
+use access::{Account, Action, Client};
 use askama::Template;
 use axum::{extract::State, response::Response};
-use base::{AccountId, kinds};
+use base::{AccountId, RepositoryId, Timestamp, kinds};
+use vault::{AccountLook, Amount, RepositoryLook};
 
 use super::{
     customers::{PersonRow, people},
@@ -37,6 +38,70 @@ struct ClientRow {
     revoked: Option<When>,
 }
 
+struct RepositoryRow {
+    id: RepositoryId,
+    classification: String,
+    days: Option<u32>,
+    basis: &'static str,
+    has_schema: bool,
+    records: String,
+    objects: String,
+    bytes: String,
+    holds: u64,
+    created: When,
+}
+
+/// The repositories, and where the next page of them begins.
+struct LookView {
+    rows: Vec<RepositoryRow>,
+    next: Option<RepositoryId>,
+    objects: u64,
+    bytes: String,
+}
+
+impl LookView {
+    fn new(look: AccountLook, now: Timestamp) -> Self {
+        let number = |amount: &Amount| match amount.more {
+            true => format!("over {}", amount.count),
+            false => amount.count.to_string(),
+        };
+        let row = |one: RepositoryLook| {
+            let more = one.records.more || one.objects.more;
+            let bytes = size(one.records.bytes + one.objects.bytes);
+            RepositoryRow {
+                id: one.id,
+                classification: one.classification,
+                days: one.retention.map(|(days, _)| days),
+                basis: one.retention.map_or("", |(_, basis)| basis.as_str()),
+                has_schema: one.has_schema,
+                records: number(&one.records),
+                objects: number(&one.objects),
+                bytes: if more { format!("over {bytes}") } else { bytes },
+                holds: one.holds + one.records.holds + one.objects.holds,
+                created: When::new(one.created, now),
+            }
+        };
+        Self {
+            rows: look.repositories.into_iter().map(row).collect(),
+            next: look.next,
+            objects: look.objects.count,
+            bytes: size(look.objects.bytes),
+        }
+    }
+}
+
+/// `3.4 MiB`.
+fn size(bytes: u64) -> String {
+    let mut rest = bytes as f64;
+    for unit in ["bytes", "KiB", "MiB", "GiB", "TiB"] {
+        if rest < 1024.0 || unit == "TiB" {
+            return if unit == "bytes" { format!("{bytes} bytes") } else { format!("{rest:.1} {unit}") };
+        }
+        rest /= 1024.0;
+    }
+    String::new()
+}
+
 #[derive(Template)]
 #[template(path = "accounts.html")]
 struct AccountsPage {
@@ -58,7 +123,12 @@ struct AccountPage {
     active: u32,
     live: u64,
     destroyed: u64,
-    may: bool,
+    /// What may be seen of its repositories, for whoever may see it.
+    look: Option<LookView>,
+    may_invite: bool,
+    may_revoke: bool,
+    may_suspend: bool,
+    may_resume: bool,
     may_read_log: bool,
 }
 
@@ -74,8 +144,16 @@ impl QueryParameters for From {
     }
 }
 
-fn may(visitor: &Visitor) -> bool {
-    visitor.session.role == access::Role::Administrator
+/// From which repository on an account's page shows them.
+pub(crate) struct FromRepository {
+    after: Option<RepositoryId>,
+}
+
+impl QueryParameters for FromRepository {
+    fn take(pairs: &mut Pairs) -> Result<Self, Problem> {
+        pairs.take("done");
+        Ok(Self { after: pairs.take_parsed::<base::Id<kinds::Repository>>("after")? })
+    }
 }
 
 pub(crate) async fn list(
@@ -92,26 +170,31 @@ pub(crate) async fn list(
         suspended: one.suspended.map(|at| When::new(at, now)),
     };
     let rows = found.items.into_iter().map(row).collect();
-    Ok(Page(AccountsPage { frame: visitor.frame(&app), rows, next: found.next, may: may(&visitor) }))
+    let may = visitor.may(&app, Action::AccountCreate);
+    Ok(Page(AccountsPage { frame: visitor.frame(&app), rows, next: found.next, may }))
 }
 
 pub(crate) async fn show(
     State(app): State<App>,
     visitor: Visitor,
     Path(id): Path<AccountId>,
+    Query(from): Query<FromRepository>,
 ) -> Result<Page<impl Template>, Problem> {
     let now = app.now();
+    let account = app.access().account_get(&visitor.principal, id).await?;
     let clients = app.access().client_list(&visitor.principal, id, None, SHOWN).await?;
     let resource = access::Resource::new().id(id).in_account(id);
-    let (scope, decision) =
-        app.access().operate(&visitor.principal, access::Action::KeyStatus, &resource).await?;
+    let (scope, decision) = app.access().operate(&visitor.principal, Action::KeyStatus, &resource).await?;
     let keys = app.keys().decided_by(decision.policies()).account_status(scope, id).await?;
     let people = people(&app, &visitor, id, now).await?;
-    // The one before it in the list is asked for, so that it is the first.
-    let before = before(id);
-    let account = app.access().account_list(&visitor.principal, before, 1).await?.items;
-    let account = account.into_iter().find(|one| one.id == id);
-    let account = account.ok_or(access::AccessError::NotFound("account"))?;
+    let look = if visitor.may(&app, Action::AccountSurvey) {
+        let (scope, decision) =
+            app.access().operate(&visitor.principal, Action::AccountSurvey, &resource).await?;
+        let look = app.vault().account_look(scope, decision.policies(), id, from.after).await?;
+        Some(LookView::new(look, now))
+    } else {
+        None
+    };
     let row = |one: Client| ClientRow {
         id: one.id.to_string(),
         name: one.name,
@@ -129,18 +212,16 @@ pub(crate) async fn show(
         clients: clients.items.into_iter().map(row).collect(),
         people,
         active: keys.active,
+        look,
         live: sum(|one| one.1),
         destroyed: sum(|one| one.2),
-        may: may(&visitor),
-        may_read_log: visitor.session.role != access::Role::Engineer,
+        may_invite: visitor.may(&app, Action::CustomerInvite),
+        may_revoke: visitor.may(&app, Action::OperatorRevoke),
+        may_suspend: visitor.may(&app, Action::AccountSuspend),
+        may_resume: visitor.may(&app, Action::AccountResume),
+        may_read_log: visitor.may(&app, Action::LogRead),
     };
     Ok(Page(page))
-}
-
-/// The id just before it, in the order of the list.
-fn before(id: AccountId) -> Option<AccountId> {
-    let number = u128::from_be_bytes(*id.as_bytes());
-    number.checked_sub(1).map(|one| AccountId::from_bytes(one.to_be_bytes()))
 }
 
 pub(crate) async fn create(

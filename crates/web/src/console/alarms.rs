@@ -1,6 +1,6 @@
 //! Alarms: what is wrong, who has taken it on, and whether the routes take what is sent.
 
-use access::Role;
+use access::Action;
 use askama::Template;
 use axum::{extract::State, response::Response};
 use base::{AlarmId, Duration};
@@ -11,6 +11,7 @@ use super::{
     page::{Page, see},
     time::When,
     visitor::{Posted, Visitor},
+    who::Who,
 };
 use crate::{App, extract::Path, problem::Problem};
 
@@ -22,7 +23,7 @@ const MAX_HOURS: u32 = 720;
 struct Row {
     id: AlarmId,
     title: String,
-    about: String,
+    about: Option<Who>,
     severity: &'static str,
     class: &'static str,
     clauses: Vec<String>,
@@ -30,7 +31,7 @@ struct Row {
     first: When,
     last: When,
     next: Option<When>,
-    taken: Option<(String, String, When)>,
+    taken: Option<(Who, String, When)>,
     resolved: Option<When>,
 }
 
@@ -50,7 +51,9 @@ struct AlarmsPage {
     open: Vec<Row>,
     over: Vec<Row>,
     routes: Vec<RouteRow>,
-    may: bool,
+    may_take: bool,
+    may_resolve: bool,
+    may_test: bool,
 }
 
 pub(crate) async fn show(State(app): State<App>, visitor: Visitor) -> Result<Page<impl Template>, Problem> {
@@ -58,10 +61,13 @@ pub(crate) async fn show(State(app): State<App>, visitor: Visitor) -> Result<Pag
     let when = |at| When::new(at, now);
     let all = app.alarms().list(&visitor.principal, true, None, SHOWN).await?.items;
     let routes = app.alarms().routes(&visitor.principal).await?;
+    let mut ids: Vec<&str> = all.iter().map(|one| one.about.as_str()).collect();
+    ids.extend(all.iter().filter_map(|one| one.acknowledged.as_ref()).map(|taken| taken.by.as_str()));
+    let names = visitor.names(&app, ids).await?;
     let row = |one: Alarm| Row {
         id: one.id,
         title: one.title,
-        about: one.about,
+        about: (one.about != "-").then(|| Who::new(&names, one.about)),
         severity: one.severity.as_str(),
         class: match one.severity {
             AlarmSeverity::Critical => "bad",
@@ -73,7 +79,7 @@ pub(crate) async fn show(State(app): State<App>, visitor: Visitor) -> Result<Pag
         first: when(one.first_at),
         last: when(one.last_at),
         next: one.next_at.map(when),
-        taken: one.acknowledged.map(|taken| (taken.by, taken.reason, when(taken.until))),
+        taken: one.acknowledged.map(|taken| (Who::new(&names, taken.by), taken.reason, when(taken.until))),
         resolved: one.resolved_at.map(when),
     };
     let is_open = |one: &Alarm| matches!(one.state, AlarmState::Open | AlarmState::Acknowledged);
@@ -91,7 +97,9 @@ pub(crate) async fn show(State(app): State<App>, visitor: Visitor) -> Result<Pag
         open: open.into_iter().map(row).collect(),
         over: over.into_iter().map(row).collect(),
         routes: routes.collect(),
-        may: visitor.session.role.is_any(&[Role::Administrator, Role::Security]),
+        may_take: visitor.may(&app, Action::AlarmAcknowledge),
+        may_resolve: visitor.may(&app, Action::AlarmResolve),
+        may_test: visitor.may(&app, Action::AlarmTest),
     };
     Ok(Page(page))
 }

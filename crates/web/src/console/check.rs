@@ -1,5 +1,6 @@
 //! A check: what it shows, what it saw and when, and what follows.
 
+use access::{Action, Names};
 use askama::Template;
 use axum::{extract::State, response::Response};
 use policy::{CheckKind, Observation, Seen};
@@ -12,6 +13,7 @@ use super::{
     policy::Shown,
     time::{When, span},
     visitor::{Posted, Visitor},
+    who::Who,
 };
 use crate::{App, extract::Path, problem::Problem};
 
@@ -24,7 +26,7 @@ struct Row {
     examined: u64,
     failed: u64,
     summary: String,
-    by: String,
+    by: Who,
     event: String,
     late: bool,
 }
@@ -58,14 +60,14 @@ struct CheckPage {
     may_attest: bool,
 }
 
-fn row(one: &Observation, when: impl Fn(base::Timestamp) -> When) -> Row {
+fn row(one: &Observation, names: &Names, when: impl Fn(base::Timestamp) -> When) -> Row {
     Row {
         seen: one.seen.as_str(),
         at: when(one.effective),
         examined: one.examined,
         failed: one.failed,
         summary: one.summary.clone(),
-        by: one.by.clone(),
+        by: Who::new(names, one.by.as_str()),
         event: one.event.clone(),
         late: one.received.since(one.effective).seconds() > 3_600,
     }
@@ -92,14 +94,13 @@ pub(crate) async fn show(
     let now = app.now();
     let when = |at| When::new(at, now);
     let page = app.watch().observations(&visitor.principal, &id, None, SHOWN).await?;
+    let names = visitor.names(&app, page.items.iter().map(|one| one.by.as_str())).await?;
     let assessed = app.watch().assess(&visitor.principal, None, None).await?;
     let registry = app.watch().registry();
     let known = assessed.assessment.checks.iter().find(|one| one.check == id);
     let found = registry.checks().find(|(_, check)| check.id == id);
     let sentences = assessed.assessment.clauses.iter().flat_map(|clause| &clause.sentences);
     let sentences = sentences.filter(|one| one.checks.contains(&id));
-    let role = visitor.session.role;
-    let looks = role.is_any(&[access::Role::Administrator, access::Role::Security, access::Role::Auditor]);
     let kind = known.map(|one| one.kind).or(found.map(|(_, check)| check.kind));
     let kind = kind.unwrap_or(CheckKind::Manual);
     let title = known.map(|one| one.title.clone()).or(found.map(|(_, check)| check.title.clone()));
@@ -115,12 +116,12 @@ pub(crate) async fn show(
         state: Shown(known.map_or(policy::State::NeverObserved, |one| one.state)),
         valid_until: known.and_then(|one| one.valid_until).map(when),
         sentences: sentences.map(|one| (one.id.clone(), one.text.clone())).collect(),
-        rows: page.items.iter().map(|one| row(one, when)).collect(),
+        rows: page.items.iter().map(|one| row(one, &names, when)).collect(),
         ticks: ticks(&page.items),
         findings: of_it.map(|one| FindingView::new(one, title.clone(), now)).collect(),
         manual: kind == CheckKind::Manual,
-        may_ask: looks && kind != CheckKind::Manual,
-        may_attest: looks && kind == CheckKind::Manual,
+        may_ask: visitor.may(&app, Action::EvidenceAsk) && kind != CheckKind::Manual,
+        may_attest: visitor.may(&app, Action::EvidenceAttest) && kind == CheckKind::Manual,
         id,
     };
     Ok(Page(page))

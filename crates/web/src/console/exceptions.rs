@@ -1,5 +1,6 @@
 //! Exceptions: that a clause does not apply, or is not held for now; who answers for it, and until when.
 
+use access::{Action, Names};
 use askama::Template;
 use axum::{extract::State, response::Response};
 use base::{EventId, Timestamp};
@@ -11,6 +12,7 @@ use super::{
     page::{Page, see},
     time::{When, day},
     visitor::{Posted, Visitor},
+    who::Who,
 };
 use crate::{App, extract::Path, problem::Problem};
 
@@ -20,7 +22,7 @@ pub(crate) struct ExceptionView {
     pub(crate) clause: String,
     pub(crate) not_applicable: bool,
     pub(crate) reason: String,
-    pub(crate) owner: String,
+    pub(crate) owner: Who,
     pub(crate) from: When,
     pub(crate) until: String,
     pub(crate) ended: Option<When>,
@@ -28,13 +30,13 @@ pub(crate) struct ExceptionView {
 }
 
 impl ExceptionView {
-    pub(crate) fn new(exception: &Exception, now: Timestamp) -> Self {
+    pub(crate) fn new(exception: &Exception, names: &Names, now: Timestamp) -> Self {
         Self {
             event: exception.event.clone(),
             clause: exception.clause.to_string(),
             not_applicable: exception.not_applicable,
             reason: exception.reason.clone(),
-            owner: exception.owner.clone(),
+            owner: Who::new(names, exception.owner.as_str()),
             from: When::new(exception.from, now),
             until: day(exception.until),
             ended: exception.ended.map(|at| When::new(at, now)),
@@ -50,22 +52,24 @@ struct ExceptionsPage {
     running: Vec<ExceptionView>,
     over: Vec<ExceptionView>,
     clauses: Vec<(String, String)>,
-    may: bool,
+    may_set: bool,
+    may_end: bool,
 }
 
 pub(crate) async fn show(State(app): State<App>, visitor: Visitor) -> Result<Page<impl Template>, Problem> {
     let now = app.now();
     let (document, _) = app.watch().assess_document(&visitor.principal, None, None).await?;
-    let mut all: Vec<_> =
-        app.watch().exceptions(now).await?.iter().map(|one| ExceptionView::new(one, now)).collect();
-    all.reverse();
-    let (running, over) = all.into_iter().partition(|one: &ExceptionView| one.in_force);
+    let found = app.watch().exceptions(now).await?;
+    let names = visitor.names(&app, found.iter().rev().map(|one| one.owner.as_str())).await?;
+    let all = found.iter().rev().map(|one| ExceptionView::new(one, &names, now));
+    let (running, over) = all.partition(|one: &ExceptionView| one.in_force);
     let page = ExceptionsPage {
         frame: visitor.frame(&app),
         running,
         over,
         clauses: document.clauses().map(|one| (one.id.to_string(), one.title.clone())).collect(),
-        may: visitor.session.role.is_any(&[access::Role::Administrator, access::Role::Security]),
+        may_set: visitor.may(&app, Action::ExceptionSet),
+        may_end: visitor.may(&app, Action::ExceptionEnd),
     };
     Ok(Page(page))
 }

@@ -1,6 +1,9 @@
 //! What stands around every page: who is in the session, where one is, and what is asked of one.
 
-use access::{Role, Session, Standing};
+use access::{Action, Session, Standing};
+use axum::http::Method;
+
+use crate::{App, route::Callers};
 
 /// Around a page.
 #[derive(Clone, Debug)]
@@ -27,38 +30,32 @@ pub(crate) struct Link {
     pub(crate) path: &'static str,
     /// Its words.
     pub(crate) text: &'static str,
-    /// The heading that it stands under, on the first of them.
+    /// The heading that it stands under; none on a page but for the first of them.
     pub(crate) group: &'static str,
-    /// Who sees it.
-    roles: &'static [Role],
 }
-
-const ALL: &[Role] = &Role::ALL;
-const LOOKING: &[Role] = &[Role::Administrator, Role::Security, Role::Auditor];
-const CONNECTING: &[Role] = &[Role::Administrator, Role::Security, Role::Auditor, Role::Engineer];
 
 /// What somebody of a customer sees.
 const OF_CUSTOMERS: [Link; 4] = [
-    Link { path: "/account", text: "Overview", group: "Your account", roles: &[] },
-    Link { path: "/account/events", text: "What happened", group: "", roles: &[] },
-    Link { path: "/account/deletions", text: "Deletion", group: "", roles: &[] },
-    Link { path: "/me", text: "Your sign-in", group: "You", roles: &[] },
+    Link { path: "/account", text: "Overview", group: "Your account" },
+    Link { path: "/account/events", text: "What happened", group: "" },
+    Link { path: "/account/deletions", text: "Deletion", group: "" },
+    Link { path: "/me", text: "Your sign-in", group: "You" },
 ];
 
 const LINKS: [Link; 13] = [
-    Link { path: "/", text: "Policy", group: "Policy", roles: ALL },
-    Link { path: "/versions", text: "Versions", group: "", roles: ALL },
-    Link { path: "/findings", text: "Findings", group: "Evidence", roles: ALL },
-    Link { path: "/alarms", text: "Alarms", group: "", roles: LOOKING },
-    Link { path: "/exceptions", text: "Exceptions", group: "", roles: ALL },
-    Link { path: "/events", text: "Event log", group: "", roles: LOOKING },
-    Link { path: "/reviews", text: "Reviews", group: "", roles: LOOKING },
-    Link { path: "/audit", text: "Auditor's room", group: "", roles: LOOKING },
-    Link { path: "/accounts", text: "Accounts", group: "Platform", roles: CONNECTING },
-    Link { path: "/keys", text: "Keys", group: "", roles: CONNECTING },
-    Link { path: "/deletions", text: "Deletion", group: "", roles: LOOKING },
-    Link { path: "/people", text: "People", group: "", roles: LOOKING },
-    Link { path: "/me", text: "Your sign-in", group: "You", roles: ALL },
+    Link { path: "/", text: "Policy", group: "Policy" },
+    Link { path: "/versions", text: "Versions", group: "Policy" },
+    Link { path: "/findings", text: "Findings", group: "Evidence" },
+    Link { path: "/alarms", text: "Alarms", group: "Evidence" },
+    Link { path: "/exceptions", text: "Exceptions", group: "Evidence" },
+    Link { path: "/events", text: "Event log", group: "Evidence" },
+    Link { path: "/reviews", text: "Reviews", group: "Evidence" },
+    Link { path: "/audit", text: "Auditor's room", group: "Evidence" },
+    Link { path: "/accounts", text: "Accounts", group: "Platform" },
+    Link { path: "/keys", text: "Keys", group: "Platform" },
+    Link { path: "/deletions", text: "Deletion", group: "Platform" },
+    Link { path: "/people", text: "People", group: "Platform" },
+    Link { path: "/me", text: "Your sign-in", group: "You" },
 ];
 
 /// What a form that went well says on the page that it leads to.
@@ -83,11 +80,20 @@ const DONE: &[(&str, &str)] = &[
     ("removed", "Removed, and your other sessions are ended."),
     ("password", "Your password is set. It works together with your app."),
     ("linked", "You are linked. From now on your company's sign-in opens the console."),
+    ("sessions-ended", "Every session is ended, at once."),
+    ("session-ended", "That session is ended, at once."),
     ("proved", "Thank you. Go on with what you were about to do."),
 ];
 
 impl Frame {
-    pub(crate) fn new(session: &Session, token: String, path: &str, done: Option<&str>) -> Self {
+    /// Whoever a page is listed for sees the link to it: `may` asks the policies.
+    pub(crate) fn new(
+        (session, token): (&Session, String),
+        path: &str,
+        done: Option<&str>,
+        may: impl Fn(Action) -> bool,
+        app: &App,
+    ) -> Self {
         let is_near = |link: &&Link| {
             path == link.path || (link.path != "/" && path.starts_with(&format!("{}/", link.path)))
         };
@@ -101,9 +107,7 @@ impl Frame {
             _ => LINKS.iter().find(is_near).map_or("", |link| link.path),
         };
         let links = match session.role {
-            Standing::Operator(role) => {
-                LINKS.iter().filter(|link| link.roles.contains(&role)).copied().collect()
-            }
+            Standing::Operator(_) => links_of(app, may),
             Standing::Customer(_) => OF_CUSTOMERS.to_vec(),
         };
         let done = done.and_then(|word| DONE.iter().find(|(known, _)| *known == word)).map(|(_, text)| *text);
@@ -119,4 +123,19 @@ impl Frame {
     pub(crate) fn links(&self) -> &[Link] {
         &self.links
     }
+}
+
+/// The pages that somebody may open, each under its heading.
+fn links_of(app: &App, may: impl Fn(Action) -> bool) -> Vec<Link> {
+    let is_open = |link: &&Link| match app.route(&Method::GET, link.path).map(|info| info.callers) {
+        Some(Callers::Visitor(action)) => may(action),
+        _ => false,
+    };
+    let mut links: Vec<Link> = LINKS.iter().filter(is_open).copied().collect();
+    let mut heading = "";
+    for link in &mut links {
+        let is_under = std::mem::replace(&mut heading, link.group) == link.group;
+        link.group = if is_under { "" } else { link.group };
+    }
+    links
 }

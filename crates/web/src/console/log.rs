@@ -6,7 +6,7 @@ use base::{Duration, Timestamp};
 use ledger::{EventQuery, OutcomeView};
 use store::EventOrder;
 
-use super::{frame::Frame, page::Page, time::When, visitor::Visitor};
+use super::{frame::Frame, page::Page, time::When, visitor::Visitor, who::Who};
 use crate::{
     App,
     extract::{Pairs, Query, QueryParameters},
@@ -80,8 +80,9 @@ struct Row {
     at: When,
     clock: String,
     activity: String,
-    actor: String,
-    object: String,
+    actor: Who,
+    kind: String,
+    object: Who,
     outcome: &'static str,
     class: &'static str,
     reason: String,
@@ -165,6 +166,10 @@ pub(crate) async fn show(
         let link = form.link();
         if link.is_empty() { format!("cursor={cursor}") } else { format!("{link}&cursor={cursor}") }
     });
+    let shown = || page.found.iter().take(SHOWN).map(|found| &found.event);
+    let actors: Vec<String> = shown().map(|event| event.actor.to_string()).collect();
+    let ids = actors.iter().map(String::as_str).chain(shown().map(|event| event.object.id.as_str()));
+    let names = visitor.names(&app, ids).await?;
     let row = |found: store::FoundEvent| {
         let event = &found.event;
         let (outcome, class, reason) = match &event.outcome {
@@ -178,8 +183,9 @@ pub(crate) async fn show(
             at: When::new(event.time, now),
             clock: event.time.to_string().get(..19).unwrap_or_default().replace('T', " "),
             activity: event.activity.clone(),
-            actor: event.actor.to_string(),
-            object: format!("{} {}", event.object.kind, event.object.id),
+            actor: Who::new(&names, event.actor.to_string()),
+            kind: event.object.kind.clone(),
+            object: Who::new(&names, event.object.id.as_str()),
             outcome,
             class,
             reason,

@@ -6,12 +6,13 @@ use axum::{
     extract::State,
     response::{IntoResponse, Response},
 };
-use base::{IdentityId, PasskeyId, PasswordId};
+use base::{IdentityId, PasskeyId, PasswordId, SessionId};
 
 use super::{
     enrol::{AppShown, algorithms, app_shown, new_password, registration, user_handle},
     frame::Frame,
     page::{Page, see},
+    person::SessionRow,
     sign_in::{Address, Asked, asked, provider_name},
     time::When,
     visitor::{Posted, Visitor},
@@ -42,6 +43,8 @@ struct MePage {
     proved: When,
     fresh: bool,
     ends: When,
+    /// One's other sessions.
+    others: Vec<SessionRow>,
 }
 
 pub(crate) async fn show(
@@ -56,6 +59,8 @@ pub(crate) async fn show(
     let identities = app.access().identities(&visitor.principal).await?;
     let row = |one: Passkey| Row { id: one.id, name: one.name, added: when(one.added) };
     let session = &visitor.session;
+    let others = app.access().own_sessions(&visitor.principal).await?;
+    let others = others.into_iter().filter(|one| one.id != session.id);
     let page = MePage {
         frame: visitor.frame(&app),
         passkeys: passkeys.into_iter().map(row).collect(),
@@ -72,6 +77,7 @@ pub(crate) async fn show(
         proved: when(session.proved),
         fresh: now < session.proved + FRESH,
         ends: when(session.ends),
+        others: others.map(|one| SessionRow::new(one, session.id, now)).collect(),
     };
     Ok(Page(page))
 }
@@ -93,6 +99,15 @@ pub(crate) async fn remove(
 ) -> Result<Response, Problem> {
     app.access().passkey_remove(&visitor.principal, &visitor.session, passkey).await?.into_inner();
     Ok(see("/me?done=removed"))
+}
+
+pub(crate) async fn end_session(
+    State(app): State<App>,
+    Path(session): Path<SessionId>,
+    Posted { visitor, .. }: Posted,
+) -> Result<Response, Problem> {
+    app.access().own_session_end(&visitor.principal, session).await?.into_inner();
+    Ok(see("/me?done=session-ended"))
 }
 
 #[derive(Template)]

@@ -22,12 +22,14 @@ mod own_account;
 mod own_events;
 mod page;
 mod people;
+mod person;
 mod policy;
 mod reviews;
 mod sign_in;
 mod time;
 mod versions;
 mod visitor;
+mod who;
 
 use access::Action;
 use ledger::Activity as Did;
@@ -161,10 +163,11 @@ fn platform() -> Vec<Route> {
     vec![
         page("GET", "/events", Visitor(Action::LogRead), log::show).events(&[Did::LogSearch]),
         page("GET", "/accounts", Visitor(Action::AccountList), accounts::list).events(&[Did::AccountList]),
-        page("GET", "/accounts/{account}", Visitor(Action::ClientList), accounts::show).finds().events(&[
+        page("GET", "/accounts/{account}", Visitor(Action::AccountRead), accounts::show).finds().events(&[
+            Did::AccountRead,
             Did::ClientList,
             Did::KeyStatus,
-            Did::AccountList,
+            Did::AccountSurvey,
             Did::OperatorList,
         ]),
         page("POST", "/accounts", Visitor(Action::AccountCreate), accounts::create)
@@ -184,6 +187,17 @@ fn platform() -> Vec<Route> {
         page("POST", "/people/{operator}/revoke", Visitor(Action::OperatorRevoke), people::revoke)
             .finds()
             .events(&[Did::OperatorRevoke]),
+        page("GET", "/people/{operator}", Visitor(Action::OperatorRead), person::show)
+            .finds()
+            .events(&[Did::OperatorRead, Did::PolicyRead]),
+        page(
+            "POST",
+            "/people/{operator}/sessions/end",
+            Visitor(Action::OperatorSessionsEnd),
+            person::end_sessions,
+        )
+        .finds()
+        .events(&[Did::OperatorSessionsEnd]),
         page("GET", "/reviews", Visitor(Action::ReviewList), reviews::show).events(&[Did::ReviewList]),
         page("POST", "/reviews/{event}/sign", Visitor(Action::ReviewSign), reviews::sign)
             .finds()
@@ -263,6 +277,9 @@ fn own() -> Vec<Route> {
             Did::LimitExceed,
         ]),
         page("POST", "/prove/provider", Visitor(Action::SessionOpen), away::prove).events(&[Did::AuthFail]),
+        page("POST", "/me/sessions/{session}/end", Visitor(Action::SessionOpen), me::end_session)
+            .finds()
+            .events(&[Did::SessionEnd]),
         page("GET", "/prove", Visitor(Action::SessionOpen), sign_in::prove_page),
         page("POST", "/prove", Visitor(Action::SessionOpen), sign_in::prove)
             .events(&[Did::SessionProve, Did::AuthFail]),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use access::{Operator, Role};
+use access::{Action, Operator, Role};
 use askama::Template;
 use axum::{extract::State, response::Response};
 use base::{Duration, OperatorId};
@@ -40,7 +40,8 @@ struct PeoplePage {
     rows: Vec<Row>,
     gone: Vec<Row>,
     roles: [(&'static str, &'static str); 5],
-    may: bool,
+    may_invite: bool,
+    may_revoke: bool,
 }
 
 #[derive(Template)]
@@ -92,7 +93,8 @@ pub(crate) async fn show(State(app): State<App>, visitor: Visitor) -> Result<Pag
         rows,
         gone,
         roles: ROLES,
-        may: visitor.session.role == Role::Administrator,
+        may_invite: visitor.may(&app, Action::OperatorInvite),
+        may_revoke: visitor.may(&app, Action::OperatorRevoke),
     };
     Ok(Page(page))
 }

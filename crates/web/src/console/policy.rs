@@ -1,5 +1,6 @@
 //! The policy, with what is known of every sentence beside it.
 
+use access::{Action, Names};
 use askama::Template;
 use axum::extract::State;
 use base::Timestamp;
@@ -11,6 +12,7 @@ use super::{
     page::Page,
     time::{When, day},
     visitor::Visitor,
+    who::Who,
 };
 use crate::{
     App,
@@ -103,6 +105,7 @@ struct PolicyPage {
     total: usize,
     open: usize,
     as_of: Option<When>,
+    may_propose: bool,
 }
 
 /// As of when.
@@ -226,6 +229,7 @@ pub(crate) async fn show(
         total: states.len(),
         open: assessed.findings.iter().filter(|one| one.closed.is_none()).count(),
         as_of: at.map(|at| When::new(at, now)),
+        may_propose: visitor.may(&app, Action::PolicyPropose),
     };
     Ok(Page(page))
 }
@@ -269,6 +273,8 @@ struct ClausePage {
 /// That a clause read otherwise from a version on.
 struct Change {
     version: u32,
+    /// Who put it up; nobody of the specimen.
+    by: Option<Who>,
     standing: &'static str,
     from: String,
     text: String,
@@ -318,6 +324,10 @@ pub(crate) async fn clause(
     let of_it = |check: &str| checks.iter().any(|one| one.check == check);
     let findings = assessed.findings.iter().filter(|one| of_it(&one.check)).take(20);
     let title = |id: &str| checks.iter().find(|one| one.check == id).map(|one| one.title.clone());
+    let versions = app.watch().adopted_documents(&visitor.principal).await?;
+    let writers = versions.iter().map(|(summary, _)| summary.version.proposed_by.as_str());
+    let owners = state.exceptions.iter().map(|one| one.owner.as_str());
+    let names = visitor.names(&app, writers.chain(owners)).await?;
     let page = ClausePage {
         frame: visitor.frame(&app),
         id: id.clone(),
@@ -333,33 +343,33 @@ pub(crate) async fn clause(
         exceptions: state
             .exceptions
             .iter()
-            .map(|one| super::exceptions::ExceptionView::new(one, seen_from))
+            .map(|one| super::exceptions::ExceptionView::new(one, &names, seen_from))
             .collect(),
-        history: history(&app, &visitor, &state.clause, &document).await?,
+        history: history(versions, &names, &state.clause, &document),
     };
     Ok(Page(page))
 }
 
 /// How a clause read from version to version, the newest first: what did not change is left out.
-async fn history(
-    app: &App,
-    visitor: &Visitor,
+fn history(
+    versions: Vec<(watch::VersionSummary, Document)>,
+    names: &Names,
     clause: &policy::ClauseId,
     document: &Document,
-) -> Result<Vec<Change>, Problem> {
+) -> Vec<Change> {
     let mut changes: Vec<Change> = Vec::new();
     let text_in = |document: &Document| {
         let found = document.clauses().find(|one| one.id == *clause);
         found.map(|one| one.sentences.iter().map(|one| one.text.as_str()).collect::<Vec<_>>().join(" "))
     };
-    let versions = app.watch().adopted_documents(&visitor.principal).await?;
     if versions.is_empty() {
-        return Ok(vec![Change {
+        return vec![Change {
             version: document.version,
+            by: None,
             standing: Standing::Specimen.as_str(),
             from: "not adopted yet".to_owned(),
             text: text_in(document).unwrap_or_default(),
-        }]);
+        }];
     }
     for (summary, document) in versions {
         let text = text_in(&document).unwrap_or_else(|| "It was not part of this version.".to_owned());
@@ -369,10 +379,11 @@ async fn history(
         }
         changes.push(Change {
             version: summary.version.version,
+            by: Some(Who::new(names, summary.version.proposed_by.as_str())),
             standing: summary.standing.as_str(),
             from: summary.version.in_effect_from().map(day).unwrap_or_default(),
             text,
         });
     }
-    Ok(changes)
+    changes
 }

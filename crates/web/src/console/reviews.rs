@@ -1,6 +1,6 @@
 //! Reviews: privileged acts that a second person looks at, with how long they may wait.
 
-use access::{Review, ReviewState, Verdict};
+use access::{Action, Review, ReviewState, Verdict};
 use askama::Template;
 use axum::{extract::State, response::Response};
 use base::EventId;
@@ -10,6 +10,7 @@ use super::{
     page::{Page, see},
     time::When,
     visitor::{Posted, Visitor},
+    who::Who,
 };
 use crate::{App, extract::Path, problem::Problem};
 
@@ -19,13 +20,14 @@ const SHOWN: u32 = 100;
 struct Row {
     event: EventId,
     activity: String,
-    actor: String,
-    object: String,
+    actor: Who,
+    kind: String,
+    object: Who,
     at: When,
     due: When,
     overdue: bool,
     mine: bool,
-    done: Option<(When, String, &'static str, String)>,
+    done: Option<(When, Who, &'static str, String)>,
 }
 
 #[derive(Template)]
@@ -34,30 +36,38 @@ struct ReviewsPage {
     frame: Frame,
     open: Vec<Row>,
     done: Vec<Row>,
+    may_sign: bool,
 }
 
 pub(crate) async fn show(State(app): State<App>, visitor: Visitor) -> Result<Page<impl Template>, Problem> {
     let now = app.now();
     let me = visitor.session.operator.to_string();
+    let open = app.access().review_list(&visitor.principal, ReviewState::Open, None, SHOWN).await?.items;
+    let done = app.access().review_list(&visitor.principal, ReviewState::Done, None, SHOWN).await?.items;
+    let both = || open.iter().chain(&done);
+    let reviewers: Vec<String> =
+        both().filter_map(|one| one.done.as_ref()).map(|(_, by, ..)| by.to_string()).collect();
+    let ids = both().flat_map(|one| [one.actor.as_str(), one.object.1.as_str()]);
+    let names = visitor.names(&app, ids.chain(reviewers.iter().map(String::as_str))).await?;
     let row = |one: Review| Row {
         event: one.event,
         mine: one.actor == me || one.object.1 == me,
         activity: one.activity,
-        actor: one.actor,
-        object: format!("{} {}", one.object.0, one.object.1),
+        actor: Who::new(&names, one.actor),
+        kind: one.object.0,
+        object: Who::new(&names, one.object.1),
         at: When::new(one.at, now),
         due: When::new(one.due, now),
         overdue: one.due < now,
-        done: one
-            .done
-            .map(|(at, by, verdict, note)| (When::new(at, now), by.to_string(), verdict.as_str(), note)),
+        done: one.done.map(|(at, by, verdict, note)| {
+            (When::new(at, now), Who::new(&names, by.to_string()), verdict.as_str(), note)
+        }),
     };
-    let open = app.access().review_list(&visitor.principal, ReviewState::Open, None, SHOWN).await?.items;
-    let done = app.access().review_list(&visitor.principal, ReviewState::Done, None, SHOWN).await?.items;
     let page = ReviewsPage {
         frame: visitor.frame(&app),
         open: open.into_iter().map(row).collect(),
         done: done.into_iter().rev().map(row).collect(),
+        may_sign: visitor.may(&app, Action::ReviewSign),
     };
     Ok(Page(page))
 }

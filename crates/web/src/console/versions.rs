@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use access::Role;
+use access::Action;
 use askama::Template;
 use axum::{
     extract::State,
@@ -17,6 +17,7 @@ use super::{
     page::{Page, see},
     time::{When, day},
     visitor::{Posted, Visitor},
+    who::Who,
 };
 use crate::{
     App,
@@ -29,6 +30,7 @@ struct Row {
     standing: &'static str,
     class: &'static str,
     proposed: When,
+    by: Who,
     approved: usize,
     effective: String,
     next_review: String,
@@ -60,9 +62,9 @@ struct VersionPage {
     standing: &'static str,
     class: &'static str,
     sha256: String,
-    proposed_by: String,
+    proposed_by: Who,
     proposed: When,
-    approvals: Vec<(String, When)>,
+    approvals: Vec<(Who, When)>,
     effective: String,
     next_review: String,
     acknowledged: usize,
@@ -71,6 +73,7 @@ struct VersionPage {
     sections: Vec<SectionView>,
     may_approve: bool,
     own: bool,
+    may_invite: bool,
     may_acknowledge: bool,
 }
 
@@ -115,13 +118,13 @@ fn class(standing: Standing) -> &'static str {
     }
 }
 
-fn may_propose(visitor: &Visitor) -> bool {
-    visitor.session.role.is_any(&[Role::Administrator, Role::Security])
-}
-
 pub(crate) async fn list(State(app): State<App>, visitor: Visitor) -> Result<Page<impl Template>, Problem> {
     let now = app.now();
+    let all = app.watch().versions(&visitor.principal).await?;
+    let names = visitor.names(&app, all.iter().map(|one| one.version.proposed_by.as_str())).await?;
+    let may = visitor.may(&app, Action::PolicyPropose);
     let row = |one: VersionSummary| Row {
+        by: Who::new(&names, one.version.proposed_by.as_str()),
         version: one.version.version,
         standing: one.standing.as_str(),
         class: class(one.standing),
@@ -131,8 +134,8 @@ pub(crate) async fn list(State(app): State<App>, visitor: Visitor) -> Result<Pag
         next_review: day(one.version.next_review),
         review_overdue: one.standing == Standing::InEffect && one.version.next_review < now,
     };
-    let rows = app.watch().versions(&visitor.principal).await?.into_iter().map(row).collect();
-    Ok(Page(VersionsPage { frame: visitor.frame(&app), rows, may: may_propose(&visitor) }))
+    let rows = all.into_iter().map(row).collect();
+    Ok(Page(VersionsPage { frame: visitor.frame(&app), rows, may }))
 }
 
 pub(crate) async fn show(
@@ -158,6 +161,8 @@ pub(crate) async fn show(
         asked.map(|one| one.clauses.iter().map(ToString::to_string).collect()).unwrap_or_default();
     let is_proposed = found.summary.standing == Standing::Proposed;
     let own = version.proposed_by == me;
+    let approvers = version.approvals.iter().map(|one| one.by.as_str());
+    let names = visitor.names(&app, approvers.chain([version.proposed_by.as_str()])).await?;
     let page = VersionPage {
         frame: visitor.frame(&app),
         version: number,
@@ -167,9 +172,13 @@ pub(crate) async fn show(
         standing: found.summary.standing.as_str(),
         class: class(found.summary.standing),
         sha256: version.sha256.clone(),
-        proposed_by: version.proposed_by.clone(),
+        proposed_by: Who::new(&names, version.proposed_by.as_str()),
         proposed: When::new(version.proposed_at, now),
-        approvals: version.approvals.iter().map(|one| (one.by.clone(), When::new(one.at, now))).collect(),
+        approvals: version
+            .approvals
+            .iter()
+            .map(|one| (Who::new(&names, one.by.as_str()), When::new(one.at, now)))
+            .collect(),
         effective: day(version.effective),
         next_review: day(version.next_review),
         acknowledged: found.acknowledgements.iter().map(|one| &one.by).collect::<BTreeSet<_>>().len(),
@@ -177,8 +186,9 @@ pub(crate) async fn show(
         may_acknowledge: !mine.is_empty(),
         mine,
         sections: found.document.sections.iter().map(section).collect(),
-        may_approve: is_proposed && may_propose(&visitor) && !own,
+        may_approve: is_proposed && visitor.may(&app, Action::PolicyApprove) && !own,
         own: own && is_proposed,
+        may_invite: visitor.may(&app, Action::OperatorInvite),
     };
     Ok(Page(page))
 }

@@ -70,7 +70,9 @@ pub(crate) fn same_site(headers: &HeaderMap) -> Result<(), Problem> {
 impl Visitor {
     /// What stands around a page.
     pub(crate) fn frame(&self, app: &App) -> Frame {
-        let mut frame = Frame::new(&self.session, self.token.clone(), &self.path, self.done.as_deref());
+        let may = |action| self.may(app, action);
+        let who = (&self.session, self.token.clone());
+        let mut frame = Frame::new(who, &self.path, self.done.as_deref(), may, app);
         frame.demo = app.is_demo();
         frame
     }

@@ -16,6 +16,7 @@ mod keys;
 mod lifecycle;
 mod log;
 mod objects;
+mod operator_sessions;
 mod operators;
 mod page;
 mod policy;
@@ -118,6 +119,21 @@ fn operators() -> Vec<Route> {
         .finds()
         .changes()
         .events(&[Did::OperatorRevoke]),
+        route::<operator_sessions::__path_list, _, _>(
+            "operators",
+            Operator(Action::OperatorRead),
+            operator_sessions::list,
+        )
+        .finds()
+        .events(&[Did::OperatorRead]),
+        route::<operator_sessions::__path_end, _, _>(
+            "operators",
+            Operator(Action::OperatorSessionsEnd),
+            operator_sessions::end,
+        )
+        .finds()
+        .changes()
+        .events(&[Did::OperatorSessionsEnd]),
         route::<events::__path_search, _, _>("log", Operator(Action::LogRead), events::search)
             .events(&[Did::LogSearch]),
         route::<reconcile::__path_start, _, _>("log", Operator(Action::LogReconcile), reconcile::start)

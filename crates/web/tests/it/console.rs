@@ -81,6 +81,7 @@ pub(crate) fn address(page: &RouteInfo) -> String {
         .replace("{passkey}", "psk_00000000000000000000000001")
         .replace("{password}", "pwd_00000000000000000000000001")
         .replace("{identity}", "idn_00000000000000000000000001")
+        .replace("{session}", "ses_00000000000000000000000001")
         .replace("{alarm}", "alm_00000000000000000000000001")
         .replace("{event}", "evt_00000000000000000000000001")
         .replace("{exception}", "evt_00000000000000000000000001")
@@ -141,9 +142,12 @@ testkit::on_both_engines! {
         let ada = world.administrator().await;
         // Those of customers are for customers: `customers.rs`.
         let is_hers = |path: &str| !matches!(path, "/live" | "/audit/pack" | "/account" | "/sign-in/provider" | "/sign-in/back" | "/me/back") && !path.starts_with("/account/");
+        let people = world.call(ask("GET", "/v1/operators").bearer(&world.operator)).await.expect(200);
+        let somebody = people.text("/items/0/id");
         for page in web::pages().iter().filter(|page| page.method == "GET" && is_hers(&page.path)) {
             let path = address(page)
                 .replace("acc_00000000000000000000000001", &world.account)
+                .replace("opr_00000000000000000000000001", &somebody)
                 .replace("/versions/1", "/versions");
             let reply = world.page(&ada, &path).await;
             let what = format!("{} {path}", page.method);

@@ -14,6 +14,7 @@ mod document;
 mod flows;
 mod fuzzed;
 mod listener;
+mod offers;
 mod problems;
 mod rates;
 mod support;

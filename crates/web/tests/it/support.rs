@@ -47,6 +47,7 @@ pub(crate) struct World {
     /// An administrator's token.
     pub(crate) watch: Watch,
     pub(crate) operator: String,
+    first: String,
     /// The account `A`, and a client of it with every scope.
     pub(crate) account: String,
     pub(crate) client: Client,
@@ -206,6 +207,7 @@ impl World {
             vault,
             watch,
             operator: String::new(),
+            first: String::new(),
             account: String::new(),
             client: empty(),
             stranger: empty(),
@@ -215,11 +217,18 @@ impl World {
         world
     }
 
+    /// The administrator signs in again.
+    pub(crate) async fn renew(&mut self) {
+        let key = SigningKey::from_seed(&SecretBytes::new(vec![1; 32])).unwrap();
+        self.operator = self.sign_in(&key, &self.first).await;
+    }
+
     async fn people(&mut self, link: &str) {
         let key = SigningKey::from_seed(&SecretBytes::new(vec![1; 32])).unwrap();
         let body = json!({"secret": link, "name": "Ada", "public_key": public(&key.public())});
         let operator = self.call(ask("POST", "/v1/enrol").json(&body)).await.expect(201).text("/id");
-        self.operator = self.sign_in(&key, &operator).await;
+        self.first = operator;
+        self.renew().await;
         self.account = self.make_account("A").await;
         self.client = self.make_client(&self.account, ALL_SCOPES).await;
         let other = self.make_account("B").await;

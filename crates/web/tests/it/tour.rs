@@ -221,6 +221,11 @@ impl Tour {
             json!({"secret": link.text("/secret"), "name": "Grace", "public_key": public(&key.public())});
         let auditor = self.go("POST", "/v1/enrol", &[], |ask| ask.json(&body)).await.text("/id");
         self.operator("GET", "/v1/operators", &[], None).await;
+        let sessions = "/v1/operators/{operator}/sessions";
+        let open = self.operator("GET", sessions, &[&auditor], None).await.json();
+        assert_eq!(open, json!({"items": []}));
+        let ended = self.operator("DELETE", sessions, &[&auditor], None).await.json();
+        assert_eq!(ended, json!({"ended": 0}));
         let found = self.operator("GET", "/v1/log/events", &[], None).await;
         assert!(found.json()["items"].is_array() && found.json()["size"].is_u64());
         let erased = self.operator("POST", "/v1/subjects/{subject}/erase", &[&client], None).await;

@@ -13,7 +13,6 @@
 #![expect(clippy::disallowed_methods, reason = "a benchmark reads the machine's clock")]
 
 #[path = "../tests/it/document.rs"]
-#[expect(dead_code, reason = "the tests use the rest of it")]
 mod document;
 #[path = "../tests/it/support.rs"]
 #[expect(dead_code, reason = "the tests use the rest of it")]

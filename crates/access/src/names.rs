@@ -1,5 +1,5 @@
-//! The names that stand beside ids on a page: of people, accounts and clients. A page asks once for each kind, however many
-//! rows it has.
+//! The names that stand beside ids on a page: of people, accounts and clients. A page asks for a bounded number of each kind,
+//! however many rows it has.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

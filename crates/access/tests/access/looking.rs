@@ -4,7 +4,7 @@ use access::{Action, OpenedSession, Principal, Resource, Role, SESSION_IDLE, Use
 use base::{AccountId, Duration, Fault, OperatorId, SessionId};
 use testkit::on_both_engines;
 
-use crate::support::{House, Person};
+use crate::support::House;
 
 impl House {
     async fn open_session(&self, by: &Principal) -> OpenedSession {

@@ -27,6 +27,7 @@ const PAGES: &[(&str, &str)] = &[
     ("GET", "/account/deletions"),
     ("GET", "/account/certificates/{certificate}"),
     ("GET", "/me"),
+    ("POST", "/me/sessions/{session}/end"),
     ("POST", "/me/passkeys"),
     ("POST", "/me/passkeys/{passkey}/remove"),
     ("GET", "/me/password"),

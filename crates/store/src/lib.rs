@@ -12,6 +12,7 @@ mod error;
 mod guard;
 mod indexer;
 mod job;
+mod known;
 mod log;
 mod migrate;
 mod outbox;
@@ -138,6 +139,7 @@ struct Inner {
     gate: witnessed::Gate,
     clock: clock::Mark,
     seals: seal::Seals,
+    known: known::Known,
     /// How long a privileged act may wait for its review, in microseconds.
     review_due: AtomicI64,
 }
@@ -177,6 +179,7 @@ impl Store {
             gate: witnessed::Gate::new(),
             clock: clock::Mark::new(),
             seals: seal::Seals::default(),
+            known: known::Known::default(),
             review_due: REVIEW_DUE.micros().into(),
         };
         Ok((Self(Arc::new(inner)), Mint::new()))

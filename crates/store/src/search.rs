@@ -2,6 +2,8 @@
 //! checked against each entry before it is an answer. A page's work is bounded: one that found less than was asked for
 //! may not be the last.
 
+use std::sync::Arc;
+
 use base::Timestamp;
 use ledger::{Activity, Event, EventQuery, EventView, Positions, positions, query_terms};
 
@@ -9,6 +11,7 @@ use crate::{
     Platform, Row, Store, StoreError, Value,
     engine::Read,
     indexer::{LARGE, SMALL, TIMES, TIMES_BYTES, TIMES_OF},
+    known::{Found, kind_of},
     log::INDEXED_ENTRIES,
     platform,
     sequencer::as_int,
@@ -194,25 +197,45 @@ impl Store {
         }
         let mut found = Vec::new();
         for query in queries {
-            let mut cursor = None;
-            loop {
-                let page = self.search_events(query, EventOrder::OldestFirst, cursor, MAX_EVENT_PAGE).await?;
-                found.extend(page.found.into_iter().map(|one| (one.index, one.event)));
-                cursor = page.next;
-                if found.len() > MAX_RECORDED {
-                    return Err(StoreError::Log(format!(
-                        "more than {MAX_RECORDED} events of `{pattern}` explain one thing"
-                    )));
-                }
-                if cursor.is_none() {
-                    break;
-                }
+            let Some((kind, whole)) = kind_of(query) else {
+                found.extend(self.found_from(query, pattern, Found::default()).await?.events);
+                continue;
+            };
+            let known = self.0.known.get(&kind);
+            let all = Arc::new(self.found_from(&whole, pattern, Found::clone(&known)).await?);
+            if all.size < known.size {
+                // The log is another than it was: nothing that was found in that one counts.
+                self.0.known.forget(&kind);
+                return Err(StoreError::Log("the log is shorter than it was".to_owned()));
             }
+            found.extend(all.events.iter().filter(|(_, event)| query.matches(event)).cloned());
+            self.0.known.put(kind, all);
         }
         found.sort_by_key(|(index, _)| *index);
         let mut found: Vec<_> = found.into_iter().map(|(_, event)| event).collect();
         pending.retain(|waiting| found.iter().all(|event| event.id != waiting.id));
         found.extend(pending);
+        Ok(found)
+    }
+
+    /// What matches, from where an earlier search ended.
+    async fn found_from(
+        &self,
+        query: &EventQuery,
+        pattern: &str,
+        mut found: Found,
+    ) -> Result<Found, StoreError> {
+        let mut cursor = Some(found.size);
+        while let Some(from) = cursor {
+            let page = self.search_events(query, EventOrder::OldestFirst, Some(from), MAX_EVENT_PAGE).await?;
+            found.events.extend(page.found.into_iter().map(|one| (one.index, one.event)));
+            if found.events.len() > MAX_RECORDED {
+                return Err(StoreError::Log(format!(
+                    "more than {MAX_RECORDED} events of `{pattern}` explain one thing"
+                )));
+            }
+            (cursor, found.size) = (page.next, page.size);
+        }
         Ok(found)
     }
 }

@@ -148,7 +148,10 @@ testkit::on_both_engines! {
         let ada = world.administrator().await;
         let place = format!("/accounts/{}", world.account);
         let reply = world.page(&ada, &place).await.expect(200);
-        assert_eq!(world.events_of(&reply), ["account.read", "client.list", "key.status", "account.survey"]);
+        assert_eq!(
+            world.events_of(&reply),
+            ["account.read", "client.list", "key.status", "operator.list", "account.survey"]
+        );
         let html = text(&reply);
         assert!(html.contains(&id) && html.contains("confidential") && html.contains("365 days"), "{html}");
         assert!(!html.contains("Grey") && !html.contains("a test") && !html.contains("samples"), "the customer's words");

@@ -188,7 +188,8 @@ impl Access {
             encode(sha256(verifier.as_bytes())),
         );
         if purpose == Purpose::ProviderProve {
-            url.push_str("&prompt=login&max_age=0");
+            // An age that is asked for makes it say when its person proved who it is. Nought asks some providers for ever.
+            url.push_str("&prompt=login&max_age=60");
         }
         Ok(ProviderAsked { url, secret })
     }

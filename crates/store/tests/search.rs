@@ -162,4 +162,30 @@ testkit::on_both_engines! {
         let page = h.data.search_events(&nothing, EventOrder::NewestFirst, Some(u64::MAX), 1).await.unwrap();
         assert_eq!((indices(&page), page.next), (vec![], None));
     }
+
+    async fn what_is_recorded_of_a_kind_is_whole_however_often_it_was_asked_for(h: Harness) {
+        let whole = EventQuery { activity: Some("operator".to_owned()), ..EventQuery::default() };
+        let of = |query: &EventQuery| {
+            let (store, query) = (h.data.clone(), query.clone());
+            async move { store.recorded(&query).await.unwrap().len() }
+        };
+        assert_eq!(of(&whole).await, 0);
+        fill(&h, 700).await;
+        assert_eq!(of(&whole).await, 175, "what waits for the log counts");
+        log(&h.data).await;
+        assert_eq!(of(&whole).await, 175, "once");
+        let middle = EventQuery { until: Some(h.context.now()), ..whole.clone() };
+        let until = of(&middle).await;
+        fill(&h, 700).await;
+        assert_eq!(of(&whole).await, 350, "one part in the log, one waiting");
+        log(&h.data).await;
+        Indexer::new(h.data.clone()).unwrap().drain().await.unwrap();
+        fill(&h, 70).await;
+        let late = EventQuery { from: middle.until, ..whole.clone() };
+        assert_eq!((of(&whole).await, of(&middle).await), (350 + 17, until), "of a time, as it was");
+        assert_eq!(of(&middle).await + of(&late).await, of(&whole).await);
+        let of_one = EventQuery { object: Some("thing_3".to_owned()), ..whole.clone() };
+        let one = h.data.recorded(&of_one).await.unwrap();
+        assert!(!one.is_empty() && one.iter().all(|event| event.object.id == "thing_3"));
+    }
 }

@@ -218,6 +218,34 @@ impl Store {
         Ok(found)
     }
 
+    /// The newest events of a kind as a whole, at most `limit`, the newest first. What there is much of is found at once from the
+    /// log's end; what there is little of is remembered.
+    pub async fn latest(
+        &self,
+        query: &EventQuery,
+        limit: usize,
+    ) -> Result<Vec<(u64, EventView)>, StoreError> {
+        let Some((kind, whole)) = kind_of(query) else {
+            return Err(StoreError::Statement("the latest of a kind are those of a whole kind".to_owned()));
+        };
+        let known = self.0.known.get(&kind);
+        if known.size == 0 {
+            let page = self.search_events(query, EventOrder::NewestFirst, None, limit).await?;
+            if page.found.len() >= limit {
+                return Ok(page.found.into_iter().map(|one| (one.index, one.event)).collect());
+            }
+        }
+        let all = Arc::new(self.found_from(&whole, &kind, Found::clone(&known)).await?);
+        if all.size < known.size {
+            self.0.known.forget(&kind);
+            return Err(StoreError::Log("the log is shorter than it was".to_owned()));
+        }
+        let matching = all.events.iter().rev().filter(|(_, event)| query.matches(event));
+        let found = matching.take(limit).cloned().collect();
+        self.0.known.put(kind, all);
+        Ok(found)
+    }
+
     /// What matches, from where an earlier search ended.
     async fn found_from(
         &self,

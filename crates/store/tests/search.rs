@@ -184,6 +184,15 @@ testkit::on_both_engines! {
         let late = EventQuery { from: middle.until, ..whole.clone() };
         assert_eq!((of(&whole).await, of(&middle).await), (350 + 17, until), "of a time, as it was");
         assert_eq!(of(&middle).await + of(&late).await, of(&whole).await);
+        let rare = EventQuery { activity: Some("key.rotate".to_owned()), ..EventQuery::default() };
+        for limit in [1, 40, 1_000] {
+            let logged = found(&h.data, &rare, EventOrder::NewestFirst, 1_000).await;
+            let latest = h.data.latest(&rare, limit).await.unwrap();
+            let indices: Vec<_> = latest.iter().map(|(index, _)| *index).collect();
+            assert_eq!(indices, logged.into_iter().take(limit).collect::<Vec<_>>(), "{limit}");
+            fill(&h, 70).await;
+            log(&h.data).await;
+        }
         let of_one = EventQuery { object: Some("thing_3".to_owned()), ..whole.clone() };
         let one = h.data.recorded(&of_one).await.unwrap();
         assert!(!one.is_empty() && one.iter().all(|event| event.object.id == "thing_3"));

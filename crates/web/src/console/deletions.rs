@@ -4,10 +4,23 @@ use access::Names;
 use askama::Template;
 use axum::extract::State;
 use ledger::{EventQuery, EventView, OutcomeView, OutcomeWord};
-use store::{EventOrder, FoundEvent};
 
 use super::{frame::Frame, page::Page, time::When, visitor::Visitor, who::Who};
 use crate::{App, problem::Problem};
+
+/// What is asked for, in the order in which it is shown.
+const SHOWN_KINDS: [(&str, OutcomeWord); 7] = [
+    ("record.erase", OutcomeWord::Success),
+    ("object.erase", OutcomeWord::Success),
+    ("record.erase", OutcomeWord::Refused),
+    ("object.erase", OutcomeWord::Refused),
+    ("hold.set", OutcomeWord::Success),
+    ("hold.lift", OutcomeWord::Success),
+    ("retention.act", OutcomeWord::Success),
+];
+
+/// Events, each with its index.
+type Found = Vec<(u64, EventView)>;
 
 /// Events of a kind on the page.
 const SHOWN: usize = 40;
@@ -69,31 +82,27 @@ fn account_of(event: &EventView) -> String {
 
 pub(crate) async fn show(State(app): State<App>, visitor: Visitor) -> Result<Page<impl Template>, Problem> {
     let now = app.now();
-    let find = async |activity: &str, outcome: OutcomeWord| -> Result<Vec<FoundEvent>, Problem> {
-        let query = EventQuery {
-            activity: Some(activity.to_owned()),
-            outcome: Some(outcome),
-            ..EventQuery::default()
-        };
-        let (by, order) = (&visitor.principal, EventOrder::NewestFirst);
-        Ok(app.access().log_search(by, &query, order, None, SHOWN).await?.found)
+    let kind = |(activity, outcome): &(&str, OutcomeWord)| EventQuery {
+        activity: Some((*activity).to_owned()),
+        outcome: Some(*outcome),
+        ..EventQuery::default()
     };
-    let both = async |activities: [&str; 2], outcome: OutcomeWord| -> Result<Vec<FoundEvent>, Problem> {
-        let [first, second] = activities;
-        let mut found = find(first, outcome).await?;
-        found.extend(find(second, outcome).await?);
-        found.sort_by_key(|one| std::cmp::Reverse((one.event.time, one.index)));
-        Ok(found)
+    let kinds: Vec<EventQuery> = SHOWN_KINDS.iter().map(kind).collect();
+    let mut found = app.access().log_latest(&visitor.principal, &kinds, SHOWN).await?.into_iter();
+    let mut next = || found.next().unwrap_or_default();
+    let both = |first: Found, second: Found| {
+        let mut all: Found = first.into_iter().chain(second).collect();
+        all.sort_by_key(|(index, event)| std::cmp::Reverse((event.time, *index)));
+        all
     };
-    let erasures = ["record.erase", "object.erase"];
-    let erased = both(erasures, OutcomeWord::Success).await?;
-    let refused = both(erasures, OutcomeWord::Refused).await?;
-    let holds = both(["hold.set", "hold.lift"], OutcomeWord::Success).await?;
-    let acts = find("retention.act", OutcomeWord::Success).await?;
-    let all = || erased.iter().chain(&refused).chain(&holds).chain(&acts).map(|one| &one.event);
+    let erased = both(next(), next());
+    let refused = both(next(), next());
+    let holds = both(next(), next());
+    let acts = next();
+    let all = || erased.iter().chain(&refused).chain(&holds).chain(&acts).map(|(_, event)| event);
     let ids: Vec<String> = all().flat_map(|event| [account_of(event), event.actor.to_string()]).collect();
     let names = visitor.names(&app, ids.iter().map(String::as_str)).await?;
-    let rows = |found: &[FoundEvent]| found.iter().map(|one| row(&one.event, &names, now)).collect();
-    let [erased, refused, holds, acts] = [&erased, &refused, &holds, &acts].map(|found| rows(found));
+    let rows = |found: &Found| found.iter().map(|(_, event)| row(event, &names, now)).collect();
+    let [erased, refused, holds, acts] = [&erased, &refused, &holds, &acts].map(rows);
     Ok(Page(DeletionsPage { frame: visitor.frame(&app), erased, refused, holds, acts }))
 }
